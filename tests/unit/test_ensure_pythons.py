@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def test_a_python_on_the_path_is_not_changed(place: Path) -> None:
         assert names == [f"ensure-pythons: {place}/bin/python{version}" for version in VERSIONS]
     assert not (place / "programs").exists()
     assert [file.name for file in (place / "state").iterdir()] == ["lock"]
-    assert (place / "state").stat().st_mode & 0o777 == 0o700
+    # As root, for all users, who may run the programs in it.
+    mode = 0o711 if os.geteuid() == 0 else 0o700
+    assert (place / "state").stat().st_mode & 0o777 == mode
 
 
 def test_a_version_that_the_script_cannot_provide_has_a_message(place: Path) -> None:
