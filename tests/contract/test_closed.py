@@ -76,7 +76,11 @@ def test_redis_rejects_commands_without_the_password(tmp_path: Path) -> None:
 def test_redis_of_the_host_baseline_accepts_only_pushes() -> None:
     """It has no password, because redis-benchmark accepts one only as an argument."""
     with redis_benchmark.new_redis() as (port, _):
-        assert as_nobody(say, port, *ATTACKS) == " ".join([":1", *["-NOPERM"] * 6])
+        pushed, *others = as_nobody(say, port, *ATTACKS).split(" ")
+    assert pushed == ":1"
+    # Valkey has disabled MODULE before it looks at permissions, and answers -ERR.
+    assert {*others} <= {"-NOPERM", "-ERR"}
+    assert others.count("-NOPERM") >= len(ATTACKS) - 2
 
 
 def test_dask_closes_connections_of_other_users(tmp_path: Path) -> None:

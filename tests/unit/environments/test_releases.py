@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -52,8 +53,12 @@ def texts_of(count: int, within: str = "") -> tuple[list[str], list[str]]:
 
 def test_the_newest_release_of_each_minor_series_is_found() -> None:
     """By numbers, and without a withdrawn one, a pre-release, or one for another Python."""
-    assert texts_of(6) == (["1.11.0", "1.10.1", "1.9.0", "1.8.0"], ["1.12.0"])
-    assert texts_of(2) == (["1.11.0", "1.10.1"], ["1.12.0"])
+    others = ["1.11.0", "1.10.1", "1.9.0", "1.8.0"]
+    if sys.version_info >= (3, 14):
+        assert texts_of(2) == (["1.12.0", "1.11.0"], [])
+    else:
+        assert texts_of(6) == (others, ["1.12.0"])
+        assert texts_of(2) == (others[:2], ["1.12.0"])
 
 
 def test_a_range_limits_the_releases() -> None:

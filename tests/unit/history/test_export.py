@@ -253,8 +253,9 @@ def test_serve_needs_the_random_path(repository: Path) -> None:
             assert WORKER in fetched(f"{address}index.json")
             root = address[: address.index("/", len("http://")) + 1]
             for other in (root, f"{root}index.html", f"{root}guess/index.html", address[:-1]):
-                with pytest.raises(urllib.error.HTTPError, match="404"):
+                with pytest.raises(urllib.error.HTTPError, match="404") as refused:
                     fetched(other)
+                refused.value.close()
             serving.send_signal(signal.SIGINT)
             assert serving.wait(timeout=60) == 0  # only a server that ignores it takes longer
         finally:
