@@ -21,7 +21,7 @@ def labels() -> list[str]:
 def test_every_system_of_django_passes_the_filter() -> None:
     """Django-Q and django-crontab import Django as well, and the filter left them out."""
     names = {label.partition("[")[0] for label in labels() if features_of(label).django}
-    assert names == {"celery-beat", "django-crontab", "django-q", "django-rq"}
+    assert names == {"celery-beat", "django-crontab", "django-q", "django-rq", "django-tasks"}
     assert not features_of("celery-beat[static]@default").django
 
 
