@@ -246,9 +246,8 @@ def test_serve_needs_the_random_path(repository: Path) -> None:
     with subprocess.Popen(command, cwd=repository, stdout=subprocess.PIPE, text=True) as serving:
         try:
             assert serving.stdout is not None
-            (address,) = re.findall(
-                r"http://127\.0\.0\.1:\d+/[\w-]{22}/", serving.stdout.readline()
-            )
+            line = serving.stdout.readline()
+            (address,) = re.findall(r"http://127\.0\.0\.1:\d+/[\w-]{22}/", line)
             assert "vendor/jquery" in fetched(f"{address}index.html")
             assert WORKER in fetched(f"{address}index.json")
             root = address[: address.index("/", len("http://")) + 1]
