@@ -14,7 +14,7 @@ from lab.planning.presets import EXPERIMENTS, PRESETS
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 KINDS = ("backends", "workloads", "experiments", "presets")
 # A further profile of a job queue differs only in the rest of its contract.
-QUEUE = " job queue"
+CONTRACT, QUEUE = "contract", " job queue"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,9 +31,7 @@ def run(options: argparse.Namespace) -> int:
     for title, columns, rows in tables():
         chosen = [row for row in rows if all(word in " ".join(row).lower() for word in words)]
         if title.lower() in kinds and chosen:
-            # The name of every other contract is as short, and descriptions need the room.
-            short = [[cell.removesuffix(QUEUE) for cell in row] for row in chosen]
-            show_lines(title, columns, short)
+            show_lines(title, columns, [_short(columns, row) for row in chosen])
             shown += len(chosen)
     unusable = [(entry.kind, entry.name, entry.reason) for entry in registry.left_out()]
     if unusable and not options.filters:
@@ -41,6 +39,12 @@ def run(options: argparse.Namespace) -> int:
     if not shown:
         raise UsageError(f"Nothing contains {' and '.join(words)}. All names: lab list")
     return ExitCode.FINE
+
+
+def _short(columns: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Shorten the contract: the name of every other one is short, and descriptions need room."""
+    cells = zip(columns, row, strict=True)
+    return [cell.removesuffix(QUEUE) if name == CONTRACT else cell for name, cell in cells]
 
 
 def tables() -> Iterator[Table]:
@@ -62,7 +66,7 @@ def tables() -> Iterator[Table]:
             ]
             more = f"{' '.join(profiles)}: " if profiles else ""
             rows.append((f"{name}[{variant.name}]", contract, lack + more + variant.summary))
-    yield "Backends", ("backend[variant]", "contract", "further @profiles: description"), rows
+    yield "Backends", ("backend[variant]", CONTRACT, "further @profiles: description"), rows
     workloads = [registry.workload(name)[0] for name in registry.workload_modules()]
     sized = [(w.name, f"{w.default_size} {w.unit}".strip(), w.summary) for w in workloads]
     yield "Workloads", ("workload", "default size", "description"), sized
