@@ -49,6 +49,7 @@ def _waits_s(spec: TrialSpec) -> float:
     return window_s + redelivery.wait_s(spec)
 
 
+@cache  # the time left is estimated after each trial, from all others
 def _work_s(spec: TrialSpec) -> float:
     has_cluster = registry.has_worker_processes(registry.select(spec.label))
     fixed_s = WITH_CLUSTER_S if has_cluster else IN_PROCESS_S
