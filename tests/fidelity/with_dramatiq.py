@@ -25,7 +25,9 @@ ON_RABBITMQ = ("processes+rabbitmq", "processes+rabbitmq+priorities")
 def broker_of(extras: list[str], url: str) -> Any:
     """Return the broker of a variant."""
     if "rabbitmq" in extras:
-        return RabbitmqBroker(url=url, max_priority=5 if "priorities" in extras else None)
+        return RabbitmqBroker(
+            url=url.removesuffix("/"), max_priority=5 if "priorities" in extras else None
+        )
     client = redis.Redis.from_url(url, socket_timeout=None)
     broker = RedisBroker(client=client)
     if "results" in extras:
