@@ -62,17 +62,31 @@ def _by_column(options: argparse.Namespace) -> list[Compared]:
     if len(options.sides) > TWO or (options.run and len(options.sides) == 1):
         raise UsageError("--by takes a run, or two values and --run RUN.")
     run = inputs.find_side(str(run_names.find(name, options.results, say)), options.results)
-    sides = (
-        [by_column.of_value(options.by, value, run) for value in options.sides]
-        if is_named
-        else by_column.values_of(options.by, run)
-    )
-    pairs = [(sides[0], side) for side in sides[1:]]
-    noise, metrics = _measured_noise(options.results, run), options.metric or HEADLINES
-    compared = compare_pairs(pairs, metrics, noise, by=options.by)
+    metrics = options.metric or HEADLINES
+    try:
+        pairs = _pairs(options.by, options.sides if is_named else (), run)
+    except RefusedError:
+        if options.format == "table":
+            _show_disturbed_pairs(options.by, run, metrics)
+        raise
+    compared = compare_pairs(pairs, metrics, _measured_noise(options.results, run), by=options.by)
+    if why := left_out(run.states):
+        say(f"Left out of {run.name}: {why}.")
     for (a, b), numbers in zip(pairs, compared, strict=True):
         _say_not_compared(a, b, numbers, metrics)
     return [(a, b, numbers) for (a, b), numbers in zip(pairs, compared, strict=True)]
+
+
+def _pairs(
+    by: str, values: Sequence[str], run: inputs.Side
+) -> list[tuple[inputs.Side, inputs.Side]]:
+    """Return the first of these values of a column, or of all its values, with each other one."""
+    first, *others = (
+        [by_column.of_value(by, value, run) for value in values]
+        if values
+        else by_column.values_of(by, run)
+    )
+    return [(first, side) for side in others]
 
 
 def _of_two(options: argparse.Namespace) -> Compared:
@@ -124,9 +138,20 @@ def _compared(options: argparse.Namespace, pairs: int | None) -> Compared:
 def _show_disturbed(a: inputs.Side, b: inputs.Side, metrics: Sequence[str]) -> None:
     """Show the numbers of two sides that cannot be compared because trials were disturbed."""
     with contextlib.suppress(RefusedError):
-        numbers = compare(inputs.with_disturbed(a), inputs.with_disturbed(b), metrics)
-        title = f"Disturbed, in brackets, and therefore not judged: A = {a.name}, B = {b.name}"
-        show_numbers(title, *render.unjudged(numbers, a, b), render.LEAST)
+        _show_unjudged(a, b, compare(inputs.with_disturbed(a), inputs.with_disturbed(b), metrics))
+
+
+def _show_disturbed_pairs(by: str, run: inputs.Side, metrics: Sequence[str]) -> None:
+    """Show the numbers of a run whose values of a column have too few undisturbed trials."""
+    with contextlib.suppress(RefusedError):
+        pairs = _pairs(by, (), inputs.with_disturbed(run))
+        for (a, b), numbers in zip(pairs, compare_pairs(pairs, metrics, by=by), strict=True):
+            _show_unjudged(a, b, numbers)
+
+
+def _show_unjudged(a: inputs.Side, b: inputs.Side, numbers: Sequence[MetricChange]) -> None:
+    title = f"Disturbed, in brackets, and therefore not judged: A = {a.name}, B = {b.name}"
+    show_numbers(title, *render.unjudged(numbers, a, b), render.LEAST)
 
 
 def _say_not_compared(

@@ -33,7 +33,8 @@ def values_of(column: str, run: Side) -> list[Side]:
     if len(values) < 2:  # noqa: PLR2004 (A and B)
         why = left_out(run.states)
         text = f"{run.name} has usable trials of fewer than two values of {column}"
-        if run.numbers.empty and why:
+        measured = {*values, *(run.disturbed[column] if len(run.disturbed) else ())}
+        if (run.numbers.empty or len(measured) > 1) and why:
             raise RefusedError(f"{text}: {why}. {next_step(run.states, run.again)}".rstrip())
         raise RefusedError(
             f"{text}{f' ({why})' * bool(why)}. Measure two: "
@@ -52,8 +53,10 @@ def of_value(column: str, value: str, run: Side) -> Side:
     if rows.empty:
         raise UnknownNameError(f"{column} of {run.name}", value, set(run.numbers[column]))
     unusable = run.unusable[run.unusable[column] == value]
-    numbers = rows.reset_index(drop=True)
-    return replace(run, name=value or OF_THE_LAB, numbers=numbers, unusable=unusable)
+    # A run without disturbed trials has no columns there.
+    shown = run.disturbed[run.disturbed[column] == value] if len(run.disturbed) else run.disturbed
+    numbers, name = rows.reset_index(drop=True), value or OF_THE_LAB
+    return replace(run, name=name, numbers=numbers, unusable=unusable, disturbed=shown)
 
 
 def in_order(text: str) -> tuple[bool, list[Any]]:

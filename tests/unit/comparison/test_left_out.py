@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from lab.comparison import inputs
 from lab.comparison.left_out import left_out
 from lab.core.errors import UnknownNameError
 from tests.factories import campaigns
+from tests.factories.versions import in_versions
 
 PLAN = campaigns.Campaign(
     blocks=3,
@@ -26,14 +28,21 @@ RQ = "rq[worker]@default"
 def written(folder: Path, name: str, *labels: str) -> None:
     """Write a run in which all trials of these labels, by default of all, were disturbed."""
     tables = campaigns.campaign(PLAN)
+    label = tables["trial"]["label"]
+    write_disturbed(folder / "runs" / name, tables, label.isin(labels or set(label)))
+
+
+def write_disturbed(
+    folder: Path, tables: Mapping[str, pd.DataFrame], is_disturbed: pd.Series[bool]
+) -> None:
+    """Write a run in which some of its trials, one truth value for each, were disturbed."""
     trials = tables["trial"]
-    is_disturbed = trials["label"].isin(labels or set(trials["label"]))
     trials = trials.assign(flag=trials["flag"].mask(is_disturbed, "disturbed"))
     metrics = tables["metric"]
     ids = set(trials[is_disturbed]["trial_id"])
     metrics = metrics.assign(is_valid=metrics["is_valid"].mask(metrics["trial_id"].isin(ids), 0))
     changed = {**tables, "trial": trials, "metric": metrics}
-    campaigns.write(changed, folder / "runs" / name)
+    campaigns.write(changed, folder)
 
 
 def test_trials_are_counted_by_the_reason_why_they_are_left_out() -> None:
@@ -99,3 +108,31 @@ def test_a_comparison_names_the_trials_that_it_leaves_out(
     written(tmp_path, "busy", RQ)
     assert main(["compare", "quiet", "busy", "--results", str(tmp_path)]) == 0
     assert "Left out of busy: 9 of 30 trials were disturbed." in capsys.readouterr().err
+
+
+def test_disturbed_environments_are_shown_and_never_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers of disturbed trials are in brackets; others are compared, and the rest is counted."""
+    tables = in_versions(
+        campaigns.campaign(PLAN), "rq", {"rq==2.9": 1.0, "rq==2.10": 1.0, "rq==3": 1.3}
+    )
+    environment = tables["trial"]["environment"]
+    write_disturbed(tmp_path / "runs/busy", tables, environment != "rq==2.9")
+    write_disturbed(tmp_path / "runs/half", tables, environment == "rq==3")
+    command = ["compare", "--by", "environment", "--results", str(tmp_path)]
+    command += ["--metric", "overhead_s_per_task"]
+    assert main([*command, "busy"]) == 3
+    output = capsys.readouterr()
+    for other in ("rq==2.10", "rq==3"):
+        assert f"therefore not judged: A = rq==2.9, B = {other}" in " ".join(output.out.split())
+    row, *_ = (line for line in output.out.splitlines() if "overhead_s_per_task" in line)
+    assert re.search(r"│\d.* ms +│\(\d.* ms\) +│\(\d\.\d+\)", row), row
+    shown = " ".join(output.err.split())
+    assert "has usable trials of fewer than two values of environment: 24 of 36" in shown
+    assert "lab bench --like busy" in shown
+    assert main([*command, "half"]) == 0
+    output = capsys.readouterr()
+    assert "B = rq==2.10: 0 worse" in output.out
+    assert "rq==3" not in output.out
+    assert re.search(r"Left out of half: \d+ of \d+ trials were disturbed", output.err)
