@@ -23,7 +23,7 @@ from lab.providers import PROVIDERS
 from lab.report import fault_results
 from lab.report.fault_squares import Square
 from lab.report.fault_systems import FaultedSystem, by_system
-from lab.report.faults import matrix
+from lab.report.faults import Matrix, matrix
 from lab.report.number_format import enumeration, percent, plural
 from lab.report.run_tables import RunTables
 
@@ -43,9 +43,11 @@ HARMS: Mapping[str, str] = {
 }
 
 
-def block(tables: Tables) -> str:
-    """Return the generated part of the page in Markdown, with its markers."""
-    squares = matrix(tables)
+def block(tables: Tables, squares: Matrix | None) -> str:
+    """Return the generated part of the page in Markdown, with its markers.
+
+    `squares` are those of the tables; to make them takes most of the time.
+    """
     lines = []
     if squares is not None:
         systems = by_system(squares)
@@ -208,7 +210,8 @@ def _notes() -> str:
 def write(tables: Tables) -> None:
     """Replace the part between the markers of the page."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{block(tables)}{rest.partition(END)[2]}", encoding="utf-8")
+    text = f"{before}{block(tables, matrix(tables))}{rest.partition(END)[2]}"
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
