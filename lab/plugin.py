@@ -18,7 +18,9 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.monitor import Monitor
+from lab.core.on_demand import on_demand
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker.execution import entry, execute, execute_after, execute_async, noop_join, stamp
 
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     "execute_after",
     "execute_async",
     "noop_join",
+    "on_demand",
+    "plain_values",
     "setup_from_environment",
     "stamp",
 ]

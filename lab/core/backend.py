@@ -16,19 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lab.core.model import (
-    BackendContext,
-    Capability,
-    Command,
-    Job,
-    Profile,
-    Service,
-    Task,
-    Topology,
-    Variant,
-)
+from lab.core.model import BackendContext, Capability, Command, Profile, Service, Topology, Variant
 from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.task import Job, Task
 
 DEFAULT = Profile("default")
 JOBS = "jobs.json"
@@ -123,9 +114,9 @@ class Backend(ABC):
         return None
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
-        """Submit tasks as a group that the backend joins; return the handle for `join` (`GROUP`).
+        """Submit tasks as a group that the backend joins (`GROUP`).
 
-        Like the backend's call, it may return before or after the tasks have ended.
+        Returns the handle for `join`, or None if the call returns when the tasks have ended.
         """
         raise NotImplementedError
 
@@ -137,13 +128,14 @@ class Backend(ABC):
         raise NotImplementedError
 
     def join(self, handle: Any, timeout_s: float) -> None:
-        """Wait with the backend's documented call until a whole group or chain has ended.
+        """Wait until a whole group or chain has ended; by default, for the result of its handle.
 
         Raises:
             TimeoutError: It had not ended after `timeout_s` seconds. If the backend's call has no
                 timeout, the driver's deadline ends the trial.
         """
-        raise NotImplementedError
+        if handle is not None:
+            self.result(handle, timeout_s)
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Submit one task that the backend runs again if it raises (`RETRY`).

@@ -89,6 +89,19 @@ class FaultKind(StrEnum):
     POWER_LOSS = "power-loss", Role.BROKER
 
 
+ENDED_WORKERS = (
+    FaultKind.CHILD_KILL,
+    FaultKind.WORKER_KILL,
+    FaultKind.IDLE_WORKER_KILL,
+    FaultKind.WORKER_TERM,
+    FaultKind.WORKER_OOM,
+)
+"""The faults that end a process of a worker."""
+
+OF_WORKERS = (*ENDED_WORKERS, FaultKind.WORKER_PAUSE, FaultKind.NETWORK_CUT)
+"""The faults that end a process of a worker, or keep it from the server."""
+
+
 class Persistence(StrEnum):
     """Names the data that Redis writes to its disk, and when."""
 

@@ -18,6 +18,8 @@ from lab.core.arrivals import *  # noqa: F403 (types of the model, in a separate
 from lab.core.arrivals import FORMER_KINDS, Arrival
 from lab.core.faults import Fault, FaultKind
 from lab.core.outcomes import AckMeans, Contract
+from lab.core.task import *  # noqa: F403 (types of the model, in a separate file)
+from lab.core.task import Job
 
 
 class Capability(StrEnum):
@@ -166,29 +168,6 @@ class Topology:
     def workers(self) -> int:
         """The number of worker slots of the cluster."""
         return self.nodes * self.workers_per_node
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One unit of work, as a backend receives it."""
-
-    id: int
-    function: str
-    argument: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A task that the backend's scheduler runs repeatedly, each time with the same `id`.
-
-    Either `every_s` is its interval in seconds, or `cron` is a line of five fields in UTC.
-    """
-
-    id: int
-    function: str
-    argument: Any
-    every_s: float = 0.0
-    cron: str = ""
 
 
 @dataclass(frozen=True, slots=True)

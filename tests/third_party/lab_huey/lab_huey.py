@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from lab.plugin import (
@@ -19,7 +18,7 @@ from lab.plugin import (
     Task,
     Variant,
     execute,
-    setup_from_environment,
+    on_demand,
 )
 
 CAPABILITIES = frozenset(
@@ -58,7 +57,7 @@ class Huey(Backend):
 
     def submit(self, task: Task) -> Any:
         """Call the task, which enqueues it, and return its `Result`."""
-        return self._execute(task.id, task.function, task.argument)
+        return self._execute(*task.arguments)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the `Result` (huey docs, Guide, Getting the Result)."""
@@ -97,14 +96,10 @@ def _make_huey(setup: BackendContext) -> Any:
     return RedisHuey("lab", connection_pool=pool, notify_result=setup.settings.get(NOTIFY, False))
 
 
-@cache
-def _worker_huey() -> Any:
-    app = _make_huey(setup_from_environment())
+def _make_worker(setup: BackendContext) -> Any:
+    app = _make_huey(setup)
     app.task()(execute)
     return app
 
 
-def __getattr__(name: str) -> Any:
-    if name == "huey":
-        return _worker_huey()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = on_demand(__name__, huey=_make_worker)
