@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lab.backends import _django
-from lab.backends._rq import (
-    CAPABILITIES,
-    CRON,
-    PRELOAD_WHY,
-    QUEUE,
-    RETRY_WHY,
-    SAFE_AGAINST,
-    WORKER_TTL_WHY,
-    RqJobs,
-)
+from lab.backends import _django, _rq
 from lab.core.backend import DEFAULT
-from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
+from lab.core.model import BackendContext, Capability, Command, Profile, Service
 from lab.core.monitor import Monitor
-from lab.core.outcomes import AckMeans, Contract
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
-MONITORED = CAPABILITIES | {Capability.MONITOR}
 
-
-class DjangoRq(RqJobs):
+class DjangoRq(_rq.RqJobs):
     """Uses RQ through Django: the queue of `django_rq.get_queue`, and commands of `manage.py`."""
 
     summary = "Django-RQ on Redis"
@@ -36,46 +23,31 @@ class DjangoRq(RqJobs):
     extra = "django-rq"
     module = _django.MANAGE[-1]
     variants = (
-        Variant(
+        _rq.variant(
             "worker",
-            MONITORED,
             "`manage.py rqworker`: forks a work-horse for each job (Django-RQ's README, Running "
             "workers).",
             {"command": "rqworker"},
-            ack_means=AckMeans.ACCEPTED,
-            contract=Contract.AT_MOST_ONCE,
+            Capability.MONITOR,
         ),
-        Variant(
+        _rq.variant(
             "worker-pool",
-            MONITORED,
             "`manage.py rqworker-pool --num-workers N`: one command per node, which forks its "
             "workers (Django-RQ's README, Running workers).",
             {"command": "rqworker-pool"},
-            ack_means=AckMeans.ACCEPTED,
-            contract=Contract.AT_MOST_ONCE,
+            Capability.MONITOR,
         ),
     )
     profiles = (
         DEFAULT,
-        Profile(
-            "safe",
-            {"retry": 3, "worker_ttl": 30},
-            f"{RETRY_WHY}. {WORKER_TTL_WHY}. Maintenance runs every 600 s, for which `rqworker` "
-            "has no option: at most 615 s after the expiry of the heartbeat.",
+        _rq.safe(
             ("worker",),
-            contract=Contract.AT_LEAST_ONCE,
-            safe_against=SAFE_AGAINST,
+            f"{_rq.WORKER_TTL_WHY}. Maintenance runs every 600 s, for which `rqworker` has no "
+            "option: at most 615 s after the expiry of the heartbeat.",
+            worker_ttl=30,
         ),
-        Profile(
-            "safe",
-            {"retry": 3},
-            f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
-            "`rqworker-pool` has no option for it.",
-            ("worker-pool",),
-            contract=Contract.AT_LEAST_ONCE,
-            safe_against=SAFE_AGAINST,
-        ),
-        Profile("tuned", {"preload": True}, PRELOAD_WHY),
+        _rq.SAFE_POOL,
+        Profile("tuned", {"preload": True}, _rq.PRELOAD_WHY),
     )
 
     def queue(self, connection: Redis) -> Queue:
@@ -84,7 +56,7 @@ class DjangoRq(RqJobs):
         import django_rq
 
         # With the client's connection, whose reads never time out; workers keep redis-py's default.
-        queue: Queue = django_rq.get_queue(QUEUE, connection=connection)
+        queue: Queue = django_rq.get_queue(_rq.QUEUE, connection=connection)
         return queue
 
     def effective_settings(self) -> Mapping[str, Any]:
@@ -96,12 +68,12 @@ class DjangoRq(RqJobs):
     @classmethod
     def arguments(cls, setup: BackendContext) -> Sequence[str]:
         """Return the name of the queue; Django's settings have its address."""
-        return [QUEUE]
+        return [_rq.QUEUE]
 
     @classmethod
     def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `manage.py rqcron` (README, Support for RQ's CronScheduler)."""
-        return [Command((*_django.MANAGE, "rqcron", CRON))]
+        return [Command((*_django.MANAGE, "rqcron", _rq.CRON))]
 
     @classmethod
     def monitor(cls, setup: BackendContext) -> Monitor:
@@ -121,7 +93,7 @@ class DjangoRq(RqJobs):
 
 
 def _settings(setup: BackendContext) -> dict[str, Any]:
-    queues = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
+    queues = {_rq.QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
     return {
         "INSTALLED_APPS": ["django_rq"],
         "RQ_QUEUES": queues,

@@ -4,45 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lab.backends._rq import (
-    CAPABILITIES,
-    CRON,
-    PRELOAD_WHY,
-    QUEUE,
-    RETRY_WHY,
-    SAFE_AGAINST,
-    WORKER_TTL_WHY,
-    RqJobs,
-)
+from lab.backends import _rq
 from lab.core.backend import DEFAULT
-from lab.core.model import BackendContext, Capability, Command, Profile, Service, Variant
-from lab.core.outcomes import AckMeans, Contract
+from lab.core.model import BackendContext, Capability, Command, Profile, Service
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
 
-def _variant(
-    name: str, worker_class: str, summary: str, command: str = "worker", **more: Any
-) -> Variant:
-    settings = {"command": command, "worker_class": f"rq.worker.{worker_class}", **more}
-    # Only workers with a scheduler enqueue a retry after its interval (Exceptions & Retries).
-    waits = {Capability.RETRY_DELAY} if more else set()
-    capabilities = CAPABILITIES | waits
-    return Variant(
-        name,
-        capabilities,
-        f"{summary}.",
-        settings,
-        ack_means=AckMeans.ACCEPTED,
-        contract=Contract.AT_MOST_ONCE,
-    )
+WORKER, SIMPLE, SPAWN = "rq.worker.Worker", "rq.worker.SimpleWorker", "rq.worker.SpawnWorker"
 
 
-class Rq(RqJobs):
+class Rq(_rq.RqJobs):
     """Uses RQ directly: its client in the driver, and `rq worker` or `rq worker-pool`."""
 
     summary = "RQ on Redis"
@@ -50,68 +26,57 @@ class Rq(RqJobs):
     extra = "rq"
     module = "rq.cli"
     variants = (
-        _variant(
+        _rq.variant(
             "worker",
-            "Worker",
-            "`rq worker`: forks a work-horse for each job (RQ docs, Workers, Inside the Worker)",
+            "`rq worker`: forks a work-horse for each job (RQ docs, Workers, Inside the Worker).",
+            {"command": "worker", "worker_class": WORKER},
         ),
-        _variant(
+        _rq.variant(
             "simple-worker",
-            "SimpleWorker",
             "`rq worker -w rq.worker.SimpleWorker`: no fork, and no heartbeat while a job runs "
-            "(RQ docs, Workers, SimpleWorker)",
+            "(RQ docs, Workers, SimpleWorker).",
+            {"command": "worker", "worker_class": SIMPLE},
         ),
-        _variant(
+        _rq.variant(
             "spawn-worker",
-            "SpawnWorker",
             "`rq worker -w rq.worker.SpawnWorker`: starts an interpreter for each job, for "
-            "programs that must not fork (RQ docs, Workers, SpawnWorker)",
+            "programs that must not fork (RQ docs, Workers, SpawnWorker).",
+            {"command": "worker", "worker_class": SPAWN},
         ),
-        _variant(
+        _rq.variant(
             "worker-pool",
-            "Worker",
             "`rq worker-pool -n N`: one command per node, which forks its workers (RQ docs, "
-            "Workers, Worker Pool)",
-            "worker-pool",
+            "Workers, Worker Pool).",
+            {"command": "worker-pool", "worker_class": WORKER},
         ),
-        _variant(
+        _rq.variant(
             "simple-worker+scheduler",
-            "SimpleWorker",
             "`rq worker --with-scheduler -w rq.worker.SimpleWorker`: retries after an interval, "
             "with a scheduler process that polls every second (RQ docs, Scheduling Jobs, and "
-            "Exceptions & Retries)",
-            with_scheduler=True,
+            "Exceptions & Retries).",
+            {"command": "worker", "worker_class": SIMPLE, "with_scheduler": True},
+            # Only such workers enqueue a retry after its interval (Exceptions & Retries).
+            Capability.RETRY_DELAY,
         ),
     )
     profiles = (
         DEFAULT,
-        Profile(
-            "safe",
-            {"retry": 3, "maintenance_interval": 15, "worker_ttl": 30},
-            f"{RETRY_WHY}. maintenance_interval: 15 s instead of 600 s (Workers, Worker "
-            f"Arguments). {WORKER_TTL_WHY}. Together: at most 30 s after the expiry of the "
-            "heartbeat.",
+        _rq.safe(
             ("worker", "simple-worker", "spawn-worker"),
-            contract=Contract.AT_LEAST_ONCE,
-            safe_against=SAFE_AGAINST,
+            "maintenance_interval: 15 s instead of 600 s (Workers, Worker Arguments). "
+            f"{_rq.WORKER_TTL_WHY}. Together: at most 30 s after the expiry of the heartbeat.",
+            maintenance_interval=15,
+            worker_ttl=30,
         ),
-        Profile(
-            "safe",
-            {"retry": 3},
-            f"{RETRY_WHY}. Maintenance runs every 600 s, or every 810 s if all workers are idle: "
-            "`rq worker-pool` has no option for it (Workers, Worker Pool).",
-            ("worker-pool",),
-            contract=Contract.AT_LEAST_ONCE,
-            safe_against=SAFE_AGAINST,
-        ),
-        Profile("tuned", {"preload": True}, PRELOAD_WHY, ("worker", "worker-pool")),
+        _rq.SAFE_POOL,
+        Profile("tuned", {"preload": True}, _rq.PRELOAD_WHY, ("worker", "worker-pool")),
     )
 
     def queue(self, connection: Redis) -> Queue:
         """Create the queue."""
         import rq
 
-        return rq.Queue(QUEUE, connection=connection)
+        return rq.Queue(_rq.QUEUE, connection=connection)
 
     @classmethod
     def arguments(cls, setup: BackendContext) -> Sequence[str]:
@@ -121,7 +86,7 @@ class Rq(RqJobs):
     @classmethod
     def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return `rq cron`, RQ's scheduler for intervals and cron expressions (RQ docs, Cron)."""
-        return [Command((sys.executable, "-m", cls.module, "cron", CRON))]
+        return [Command((sys.executable, "-m", cls.module, "cron", _rq.CRON))]
 
     @classmethod
     def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:

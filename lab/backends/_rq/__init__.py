@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lab.core.backend import Backend
-from lab.core.faults import FaultKind
-from lab.core.model import BackendContext, Capability, Command, Service, Task
-from lab.core.outcomes import TaskState
+from lab.core.faults import ENDED_WORKERS
+from lab.core.model import BackendContext, Capability, Command, Profile, Service, Task, Variant
+from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
 if TYPE_CHECKING:
@@ -46,11 +46,6 @@ STATES: Mapping[str, TaskState] = {
 }
 # Defaults of RQ, in seconds; without heartbeats, the entry of a job expires after its timeout.
 HEARTBEAT_S, JOB_TIMEOUT_S, WORKER_TTL_S, MAINTENANCE_S = 30, 180, 420, 600
-# Faults of workers: `RETRY_WHY` has the sources.
-SAFE_AGAINST = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_OOM),
-)
 # The settings that are options of worker commands.
 OPTIONS = ("maintenance_interval", "worker_ttl")
 RETRY_WHY = (
@@ -66,6 +61,37 @@ WORKER_TTL_WHY = (
 PRELOAD_WHY = (
     "preload: a custom worker script that imports the jobs' modules before the fork, so that no "
     "work-horse imports them again (RQ docs, Workers, Performance Notes)."
+)
+
+
+def variant(name: str, summary: str, settings: Mapping[str, Any], *more: Capability) -> Variant:
+    """Return a variant, whose jobs are in Redis until a worker takes them."""
+    return Variant(
+        name,
+        CAPABILITIES | {*more},
+        summary,
+        settings,
+        ack_means=AckMeans.ACCEPTED,
+        contract=Contract.AT_MOST_ONCE,
+    )
+
+
+def safe(variants: tuple[str, ...], why: str, **settings: int) -> Profile:
+    """Return the profile whose abandoned jobs are retried; `why` is about its other settings."""
+    return Profile(
+        "safe",
+        {"retry": 3, **settings},
+        f"{RETRY_WHY}. {why}",
+        variants,
+        contract=Contract.AT_LEAST_ONCE,
+        safe_against=ENDED_WORKERS,
+    )
+
+
+SAFE_POOL = safe(
+    ("worker-pool",),
+    "Maintenance runs every 600 s, or every 810 s if all workers are idle: a worker pool has no "
+    "option for it (RQ docs, Workers, Worker Pool).",
 )
 
 
@@ -119,7 +145,7 @@ class RqJobs(Backend):
         """Enqueue the group, and a job that depends on all of it (RQ docs, Job Dependencies)."""
         from rq import Queue
 
-        calls = ((execution.entry(t.function), (t.id, t.function, t.argument)) for t in tasks)
+        calls = ((execution.entry(task.function), task.arguments) for task in tasks)
         # All jobs in one pipeline of Redis (RQ docs, Bulk Job Enqueueing).
         jobs = self._queue.enqueue_many(Queue.prepare_data(*call) for call in calls)
         return self._queue.enqueue(execution.noop_join, depends_on=jobs)
@@ -132,17 +158,13 @@ class RqJobs(Backend):
             job = self._enqueue(task, depends_on=job)
         return job
 
-    def join(self, handle: Job, timeout_s: float) -> None:
-        """Wait for the last job's result."""
-        self.result(handle, timeout_s)
-
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Job:
         """Enqueue it at the front or the end of the queue (RQ's README, Job Prioritization)."""
         return self._enqueue(task, at_front=urgent)
 
     def _enqueue(self, task: Task, **options: Any) -> Job:
-        arguments = (task.id, task.function, task.argument)
-        return self._queue.enqueue(execution.entry(task.function), *arguments, **options)
+        run = execution.entry(task.function)
+        return self._queue.enqueue(run, *task.arguments, **options)
 
     def result(self, handle: Job, timeout_s: float) -> Any:
         """Wait on the job's result stream (RQ docs, Results).

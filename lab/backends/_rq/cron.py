@@ -15,7 +15,7 @@ for job in setup_from_environment().jobs:
     cron.register(
         execution.execute,
         QUEUE,
-        args=(job.id, job.function, job.argument),
+        args=job.arguments,
         # RQ rejects a job with both or neither, so the one that a job lacks is None.
         interval=int(job.every_s) or None,
         cron=job.cron or None,
