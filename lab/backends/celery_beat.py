@@ -60,7 +60,7 @@ class CeleryBeat(Backend):
         from kombu.utils.json import dumps
 
         # Beat reads it with Kombu's `loads`, which restores types that plain JSON does not have.
-        arguments = dumps([job.id, job.function, job.argument])  # type: ignore[no-untyped-call]
+        arguments = dumps([*job.arguments])  # type: ignore[no-untyped-call]
         return PeriodicTask.objects.create(
             name=f"job {job.id}", task=_celery.EXECUTE, args=arguments, **_when(job)
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.backends import _django
-from lab.core.backend import Backend
+from lab.backends._django.backend import ProjectBackend
 from lab.core.model import BackendContext, Capability, Command, Service, Variant
 from lab.core.outcomes import Contract
 from lab.worker import execution
@@ -18,7 +18,7 @@ WRITE_ENVIRONMENT = f"export -p | grep -v '^export LAB_SETUP=' > {ENVIRONMENT}"
 REPORTED = ("CRONTAB_EXECUTABLE", "CRONTAB_LINE_PATTERN", "DJANGO_PROJECT_NAME", "LOCK_JOBS")
 
 
-class DjangoCrontab(Backend):
+class DjangoCrontab(ProjectBackend):
     """Adds jobs to the user's crontab with `manage.py crontab add`; it accepts no tasks.
 
     cron starts due jobs at the full minute, on any CPU, with a minimal environment. Therefore each
@@ -43,13 +43,6 @@ class DjangoCrontab(Backend):
         ),
     )
 
-    def start(self) -> None:
-        """Set up Django in this process, which runs no job."""
-        _django.use(_django_settings(self.setup))
-
-    def stop(self) -> None:
-        """Do nothing, because the cluster removes the lines."""
-
     def effective_settings(self) -> Mapping[str, Any]:
         """Return django-crontab's effective settings, without the paths of the trial."""
         from django.conf import settings
@@ -64,25 +57,20 @@ class DjangoCrontab(Backend):
         return write, Command((*_django.MANAGE, "crontab", "add"))
 
     @classmethod
-    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
-        """Return the variables with which `manage.py` finds the project and the jobs."""
-        return _django.environment(_django_settings(setup))
-
-
-def _django_settings(setup: BackendContext) -> dict[str, Any]:
-    jobs = setup.jobs
-    return {
-        "INSTALLED_APPS": ["django_crontab"],
-        "CRONJOBS": [
-            (job.cron, f"{execution.__name__}.execute", (job.id, job.function, job.argument))
-            for job in jobs
-        ],
-        # django-crontab looks for `manage.py` in this package; its default would be `lab`.
-        "CRONTAB_DJANGO_PROJECT_NAME": _django.__name__,
-        "CRONTAB_EXECUTABLE": setup.endpoints[Service.CRON],
-        # The project's settings expand the variables when lines are added: cron sets none of them.
-        # `.` and not `source`, because cron runs lines with /bin/sh (crontab(5)).
-        "CRONTAB_COMMAND_PREFIX": f". {ENVIRONMENT} &&",
-        "CRONTAB_COMMAND_SUFFIX": f">> {LOG} 2>&1",
-        "CRONTAB_COMMENT": "LAB_OWNER=$LAB_OWNER LAB_TRIAL=$LAB_TRIAL",
-    }
+    def project(cls, setup: BackendContext) -> Mapping[str, Any]:
+        """Return the jobs, and the lines that start them (README, Installation and setup)."""
+        jobs = setup.jobs
+        return {
+            "INSTALLED_APPS": ["django_crontab"],
+            "CRONJOBS": [
+                (job.cron, f"{execution.__name__}.execute", job.arguments) for job in jobs
+            ],
+            # django-crontab looks for `manage.py` in this package; its default would be `lab`.
+            "CRONTAB_DJANGO_PROJECT_NAME": _django.__name__,
+            "CRONTAB_EXECUTABLE": setup.endpoints[Service.CRON],
+            # The project's settings expand the variables when lines are added: cron sets none of
+            # them. `.` and not `source`, because cron runs lines with /bin/sh (crontab(5)).
+            "CRONTAB_COMMAND_PREFIX": f". {ENVIRONMENT} &&",
+            "CRONTAB_COMMAND_SUFFIX": f">> {LOG} 2>&1",
+            "CRONTAB_COMMENT": "LAB_OWNER=$LAB_OWNER LAB_TRIAL=$LAB_TRIAL",
+        }

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.backends import _django, _django_q
-from lab.core.backend import DEFAULT, Backend
-from lab.core.errors import UsageError
-from lab.core.faults import FaultKind
+from lab.backends._django.backend import ProjectBackend
+from lab.core.backend import DEFAULT
+from lab.core.faults import ENDED_WORKERS, FaultKind
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
 from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, Contract, TaskState
@@ -30,9 +30,8 @@ PROMISED = {
 EXECUTE = f"{execution.__name__}.execute"
 # Faults after which the ORM broker presents a task again.
 SAFE_AGAINST = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM),
-    *(FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
+    *ENDED_WORKERS,
+    *(FaultKind.WORKER_PAUSE, FaultKind.BROKER_KILL, FaultKind.BROKER_PAUSE),
 )
 REDIS, POSTGRES = Service.REDIS, Service.POSTGRES
 # The default of `retry` (docs, Configuration).
@@ -76,7 +75,7 @@ def _variant(name: str) -> Variant:
     )
 
 
-class DjangoQ(Backend):
+class DjangoQ(ProjectBackend):
     """Queues each task with `async_task`; each node runs a `qcluster` with one process per slot.
 
     Results and schedules are rows in Django's database. SQLite is a file on one machine, so that
@@ -132,7 +131,7 @@ class DjangoQ(Backend):
 
     def start(self) -> None:
         """Set up Django in this process; connect once if the profile reuses the broker."""
-        _django.use(_django_q.settings_of(self.setup))
+        super().start()
         from django_q.brokers import get_broker
 
         reuse = self.setup.settings.get("reuse_broker")
@@ -142,8 +141,7 @@ class DjangoQ(Backend):
         """Queue the task and return its id."""
         from django_q.tasks import async_task
 
-        arguments = (task.id, task.function, task.argument)
-        task_id: str = async_task(execution.execute, *arguments, **self._options)
+        task_id: str = async_task(execution.execute, *task.arguments, **self._options)
         return task_id
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> str:
@@ -156,15 +154,14 @@ class DjangoQ(Backend):
 
         name = f"group {tasks[0].id}"
         for task in tasks:
-            arguments = (task.id, task.function, task.argument)
-            async_task(execution.execute, *arguments, group=name, **self._options)
+            async_task(execution.execute, *task.arguments, group=name, **self._options)
         return name, len(tasks)
 
     def submit_chain(self, tasks: Sequence[Task]) -> tuple[str, int]:
         """Queue the first task, whose message contains the others (django-q2 docs, Chains)."""
         from django_q.tasks import async_chain
 
-        calls = [(execution.execute, (t.id, t.function, t.argument)) for t in tasks]
+        calls = [(execution.execute, task.arguments) for task in tasks]
         return async_chain(calls, **self._options), len(tasks)
 
     def join(self, handle: tuple[str, int], timeout_s: float) -> None:
@@ -181,13 +178,13 @@ class DjangoQ(Backend):
         """Add a row of `Schedule` (docs, Schedules), which clusters read twice a minute."""
         from django_q.tasks import schedule
 
-        return schedule(EXECUTE, job.id, job.function, job.argument, **_when(job))
+        return schedule(EXECUTE, *job.arguments, **_django_q.when(job))
 
     def reschedule(self, handle: Schedule, job: Job) -> Schedule:
         """Save the row with another schedule; its first firing is that of a new row."""
         from django.utils import timezone
 
-        for field, value in {"minutes": None, "cron": None, **_when(job)}.items():
+        for field, value in {"minutes": None, "cron": None, **_django_q.when(job)}.items():
             setattr(handle, field, value)
         handle.next_run = timezone.now()
         # `Schedule.save` computes it only for new rows (django-q2 source, models.py).
@@ -233,12 +230,6 @@ class DjangoQ(Backend):
                 return TaskState.RUNNING if is_locked else TaskState.QUEUED
         return TaskState.MISSING
 
-    def stop(self) -> None:
-        """Close this process's connections to the database."""
-        from django.db import connections
-
-        connections.close_all()
-
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the effective settings of django-q2, and those of Django's database and cache."""
         from django.conf import settings
@@ -261,10 +252,8 @@ class DjangoQ(Backend):
     @classmethod
     def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the commands that create tables (docs, Installation; Django docs, Caching)."""
-        commands = [Command((*_django.MANAGE, "migrate"))]
-        if "orm" in setup.settings:
-            commands.append(Command((*_django.MANAGE, "createcachetable")))
-        return commands
+        cache = [Command((*_django.MANAGE, "createcachetable"))] if "orm" in setup.settings else []
+        return [*super().preparation(setup), *cache]
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
@@ -279,17 +268,6 @@ class DjangoQ(Backend):
         return Monitor(_django.PAGES, "/admin/django_q/success/", EXECUTE, credentials)
 
     @classmethod
-    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
-        """Return the variables with which `manage.py` uses the trial's settings."""
-        return _django.environment(_django_q.settings_of(setup))
-
-
-def _when(job: Job) -> dict[str, Any]:
-    from django_q.models import Schedule
-
-    minutes, rest_s = divmod(job.every_s, 60)
-    if rest_s:
-        raise UsageError(f"django-q2 schedules by whole minutes, not every {job.every_s:g} s.")
-    if minutes:
-        return {"schedule_type": Schedule.MINUTES, "minutes": int(minutes)}
-    return {"schedule_type": Schedule.CRON, "cron": job.cron}
+    def project(cls, setup: BackendContext) -> Mapping[str, Any]:
+        """Return the settings of the trial, with those of the cluster (docs, Configuration)."""
+        return _django_q.project(setup)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.backends import _django
+from lab.backends._django.backend import ProjectBackend
 from lab.backends._rq import QUEUE, RqJobs
-from lab.core.backend import DEFAULT, Backend
+from lab.core.backend import DEFAULT
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -23,6 +24,7 @@ from lab.core.model import (
 )
 from lab.core.monitor import Monitor
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker import execution
 
 DATABASE, RQ = "django_tasks_db.DatabaseBackend", "django_tasks_rq.RQBackend"
@@ -48,7 +50,7 @@ def _variant(name: str, promised: frozenset[Capability], summary: str, **more: A
     )
 
 
-class DjangoTasks(Backend):
+class DjangoTasks(ProjectBackend):
     """Enqueues each task with `enqueue`; each slot of a node is one worker process.
 
     A result can be refreshed, but no call waits for one. The framework has no retries, and a worker
@@ -105,8 +107,8 @@ class DjangoTasks(Backend):
     )
 
     def start(self) -> None:
-        """Set up Django in this process."""
-        _django.use(_settings(self.setup))
+        """Set up Django in this process, which declares the tasks."""
+        super().start()
         from lab.backends._django import tasks
 
         self._tasks = tasks
@@ -118,12 +120,12 @@ class DjangoTasks(Backend):
     def submit(self, task: Task) -> Any:
         """Enqueue the task and return its `TaskResult`."""
         to_run = self._execute[execution.entry(task.function)]
-        return to_run.enqueue(task.id, task.function, task.argument)
+        return to_run.enqueue(*task.arguments)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Enqueue it with a priority, of which the highest is first (Django docs, Tasks)."""
         to_run = self._execute[execution.entry(task.function)].using(priority=100 * urgent)
-        return to_run.enqueue(task.id, task.function, task.argument)
+        return to_run.enqueue(*task.arguments)
 
     def state_of(self, handle: Any) -> TaskState:
         """Refresh the result and return its status (Django docs, Tasks, Task results)."""
@@ -136,12 +138,6 @@ class DjangoTasks(Backend):
             return TaskState.MISSING
         return STATES[handle.status]
 
-    def stop(self) -> None:
-        """Close this process's connections to the database."""
-        from django.db import connections
-
-        connections.close_all()
-
     def effective_settings(self) -> Mapping[str, Any]:
         """Return the options of the worker command with their defaults, and the database's."""
         from django.core.management import load_command_class
@@ -150,8 +146,8 @@ class DjangoTasks(Backend):
         app = "django_rq" if _on_rq(self.setup) else "django_tasks_db"
         parser = load_command_class(app, command[0]).create_parser("manage.py", command[0])
         options = vars(parser.parse_args(command[1:]))
-        plain = {k: v for k, v in options.items() if isinstance(v, bool | int | float | str | None)}
-        plain.pop("worker_id", None)  # each process has its own
+        # Each process has its own id.
+        plain = plain_values(options, ("worker_id",))
         in_force = {} if _on_rq(self.setup) else _django.database_in_force()
         return {**plain, **self.setup.settings, **in_force}
 
@@ -167,7 +163,7 @@ class DjangoTasks(Backend):
     @classmethod
     def preparation(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the command that creates the tables."""
-        return [] if _on_rq(setup) else [Command((*_django.MANAGE, "migrate"))]
+        return [] if _on_rq(setup) else super().preparation(setup)
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
@@ -186,28 +182,20 @@ class DjangoTasks(Backend):
         return Monitor(_django.PAGES, path, ">execute<", _django.credentials(setup.password))
 
     @classmethod
-    def worker_environment(cls, setup: BackendContext) -> Mapping[str, str]:
-        """Return the variables with which `manage.py` uses the trial's settings."""
-        return _django.environment(_settings(setup))
+    def project(cls, setup: BackendContext) -> Mapping[str, Any]:
+        """Return the app of the back end and its settings (Django docs, Tasks, Configuring)."""
+        back_end = setup.settings["backend"]
+        app, _, _ = back_end.partition(".")
+        project: dict[str, Any] = {
+            "INSTALLED_APPS": ["django_tasks", app],
+            "TASKS": {"default": {"BACKEND": back_end}},
+            "DATABASE": _django.database(setup),
+        }
+        if _on_rq(setup):
+            project["INSTALLED_APPS"].append("django_rq")
+            project["RQ_QUEUES"] = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
+        return project
 
 
 def _on_rq(setup: BackendContext) -> bool:
     return bool(setup.settings["backend"] == RQ)
-
-
-def _settings(setup: BackendContext) -> dict[str, Any]:
-    settings = setup.settings
-    app, _, _ = settings["backend"].partition(".")
-    project: dict[str, Any] = {
-        "INSTALLED_APPS": ["django_tasks", app],
-        "TASKS": {"default": {"BACKEND": settings["backend"]}},
-        "DATABASE": {},
-    }
-    if _on_rq(setup):
-        project["INSTALLED_APPS"].append("django_rq")
-        project["RQ_QUEUES"] = {QUEUE: {"URL": setup.endpoints[Service.REDIS]}}
-    if "database" in settings:
-        project["DATABASE"] = _django.postgres(setup.endpoints[settings["database"]])
-    if "conn_max_age" in settings:
-        project["DATABASE"]["CONN_MAX_AGE"] = settings["conn_max_age"]
-    return project

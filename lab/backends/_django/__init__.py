@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from lab.core.model import BackendContext
+
 VARIABLE = "LAB_DJANGO"
 # `python manage.py` of Django's documentation, independent of the working directory.
 MANAGE = (sys.executable, "-m", "lab.backends._django.manage")
@@ -48,8 +50,21 @@ def use(settings: Mapping[str, Any]) -> None:
     django.setup()
 
 
-def postgres(endpoint: str) -> dict[str, Any]:
-    """Return the fields of ``DATABASE`` for a PostgreSQL server at a URL."""
+def database(setup: BackendContext) -> dict[str, Any]:
+    """Return the fields of ``DATABASE`` of a trial; none: those of the project, which has SQLite.
+
+    The settings `database`, the server, and `conn_max_age` are not those of a backend, but of
+    Django.
+    """
+    settings, fields = setup.settings, dict[str, Any]()
+    if "database" in settings:
+        fields = _postgres(setup.endpoints[settings["database"]])
+    if "conn_max_age" in settings:
+        fields["CONN_MAX_AGE"] = settings["conn_max_age"]
+    return fields
+
+
+def _postgres(endpoint: str) -> dict[str, Any]:
     address = urlsplit(endpoint)
     return {
         "ENGINE": "django.db.backends.postgresql",
