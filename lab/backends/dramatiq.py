@@ -6,11 +6,12 @@ import math
 import multiprocessing
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-from lab.core.backend import DEFAULT, Backend, setup_from_environment
-from lab.core.faults import FaultKind
+from lab.backends import _dramatiq
+from lab.core.backend import DEFAULT, Backend
+from lab.core.faults import OF_WORKERS, FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -22,6 +23,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -33,20 +35,13 @@ PROMISED = frozenset(
         Capability.RETRY_DELAY,
     }
 )
-# Options of brokers; `maintenance_chance` is that of each command, in millionths.
-OPTIONS = ("confirm_delivery", "max_priority", "maintenance_chance")
+# The chance of each command, in millionths, that it looks for dead workers.
 ALWAYS = 1_000_000
 # The time without a heartbeat after which a worker on Redis is offline, and RabbitMQ's timeout.
 OFFLINE_S, HEARTBEAT_S = 60.0, 60.0
-EXECUTE, AWAIT = execution.execute.__name__, execution.execute_async.__name__
-RETRY = "retrying"
 REDELIVERED = (
     "Messages are acknowledged after they have been processed, and those of a dead worker are "
     "delivered again (dramatiq docs, Advanced Topics, Message Persistence)."
-)
-OF_WORKERS = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM, FaultKind.NETWORK_CUT),
 )
 ON_REDIS = ("processes", "processes+results", "threads", "threads+results+asyncio")
 ON_RABBITMQ = ("processes+rabbitmq", "processes+rabbitmq+priorities")
@@ -127,7 +122,7 @@ class Dramatiq(Backend):
 
     def start(self) -> None:
         """Create the broker with its actors; it connects with the first message."""
-        self._broker = _make_broker(self.setup)
+        self._broker = _dramatiq.make_broker(self.setup)
 
     def submit(self, task: Task) -> Any:
         """Send the message and return it."""
@@ -135,13 +130,12 @@ class Dramatiq(Backend):
 
     def _message(self, task: Task, **options: Any) -> Any:
         actor = self._broker.get_actor(execution.entry(task.function).__name__)
-        arguments = (task.id, task.function, task.argument)
-        return actor.message_with_options(args=arguments, **options)
+        return actor.message_with_options(args=task.arguments, **options)
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Send it to the actor that requests its retry (API Reference, Retry)."""
-        arguments = (round(delay_s * 1e3), task.id, task.function, task.argument)
-        return self._broker.get_actor(RETRY).send(*arguments)
+        actor = self._broker.get_actor(_dramatiq.RETRY)
+        return actor.send(round(delay_s * 1e3), *task.arguments)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Send it with a priority: RabbitMQ delivers the highest first."""
@@ -195,11 +189,14 @@ class Dramatiq(Backend):
         """Return the settings of broker, middleware and workers, with the default start method."""
         from dramatiq import worker
 
-        middleware = {type(each).__name__: _plain(each) for each in self._broker.middleware}
+        of_each = self._broker.middleware
+        middleware = {type(each).__name__: plain_values(vars(each)) for each in of_each}
         # 0 means twice the number of threads (API Reference, Environment Variables).
         fixed = {"queue_prefetch": worker.QUEUE_PREFETCH, "worker_timeout": worker.WORKER_TIMEOUT}
         fixed["start_method"] = multiprocessing.get_start_method()
-        return {**_plain(self._broker), **fixed, "middleware": middleware, **self.setup.settings}
+        # The id of the broker differs in each trial.
+        broker = plain_values(vars(self._broker), ("broker_id",))
+        return {**broker, **fixed, "middleware": middleware, **self.setup.settings}
 
     @classmethod
     def redelivery_horizon_s(
@@ -220,13 +217,8 @@ class Dramatiq(Backend):
         slots = setup.topology.workers_per_node
         processes, threads = (slots, 1) if setup.settings["pool"] == "processes" else (1, slots)
         # An empty `--path`: by default, modules of the current folder replace installed ones.
-        argv = [sys.executable, "-m", "dramatiq", f"{__name__}:broker", "--path"]
+        argv = [sys.executable, "-m", "dramatiq", f"{_dramatiq.__name__}:broker", "--path"]
         return [Command((*argv, "--processes", str(processes), "--threads", str(threads)), slots)]
-
-
-def _plain(thing: object) -> dict[str, Any]:
-    """Return the plain attributes, without the id of the broker, which differs in each trial."""
-    return {k: v for k, v in vars(thing).items() if isinstance(v, int | str) and k != "broker_id"}
 
 
 def _in_time(wait: Callable[..., Any], timeout_s: float) -> Any:
@@ -237,64 +229,3 @@ def _in_time(wait: Callable[..., Any], timeout_s: float) -> Any:
         return wait(timeout=max(1, round(timeout_s)) * 1_000)
     except ResultTimeout as error:
         raise TimeoutError(f"There was no result after {timeout_s} s.") from error
-
-
-def _make_broker(setup: BackendContext) -> Any:
-    import dramatiq
-    from dramatiq.middleware import AsyncIO
-
-    settings, url = setup.settings, setup.endpoints[setup.settings["broker"]]
-    options = {name: settings[name] for name in OPTIONS if name in settings}
-    broker: Any
-    if settings["broker"] == Service.RABBITMQ:
-        from dramatiq.brokers.rabbitmq import RabbitmqBroker
-
-        # pika reads a second slash, which is Kombu's name of the default, as an unnamed host.
-        broker = RabbitmqBroker(url=url.removesuffix("/"), **options)
-    else:
-        import redis
-        from dramatiq.brokers.redis import RedisBroker
-        from dramatiq.results import Results
-        from dramatiq.results.backends import RedisBackend
-
-        # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.
-        client = redis.Redis.from_url(url, socket_timeout=None)
-        broker = RedisBroker(client=client, **options)
-        if "results" in settings:
-            broker.add_middleware(Results(backend=RedisBackend(client=client), store_results=True))
-    if "asyncio" in settings:
-        broker.add_middleware(AsyncIO())
-    # Without results, dramatiq logs a warning for each task that returns one.
-    execute = execution.execute if "results" in settings else _discarding
-    actors = {EXECUTE: execute, AWAIT: execution.execute_async, RETRY: _retrying}
-    for name, function in actors.items():
-        dramatiq.actor(function, actor_name=name, broker=broker)
-    return broker
-
-
-def _discarding(*task: Any) -> None:
-    """Run a task and return nothing."""
-    execution.execute(*task)
-
-
-def _retrying(delay_ms: int, *task: Any) -> None:
-    """Run a task; if it raises, request its retry after a delay."""
-    from dramatiq import Retry
-
-    try:
-        execution.execute(*task)
-    except Exception as error:
-        raise Retry(str(error), delay=delay_ms) from error
-
-
-@cache
-def _worker_broker() -> Any:
-    return _make_broker(setup_from_environment())
-
-
-def __getattr__(name: str) -> Any:
-    # `dramatiq` reads a module attribute. It is created on demand (PEP 562), because the list of
-    # backends is available without a setup and without dramatiq.
-    if name == "broker":
-        return _worker_broker()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from inspect import signature
 from typing import Any
 
-from lab.core.backend import DEFAULT, Backend, setup_from_environment
-from lab.core.errors import UsageError
+from lab.backends import _procrastinate
+from lab.backends._procrastinate import RETRY_STALLED
+from lab.core.backend import DEFAULT, Backend
 from lab.core.faults import FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
     Command,
-    Job,
     Profile,
     Serializer,
     Service,
@@ -23,6 +22,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -31,35 +31,15 @@ PROMISED = frozenset(
         *(Capability.RETRY, Capability.RETRY_DELAY, Capability.PRIORITY, Capability.SCHEDULE),
     }
 )
-CLI = (sys.executable, "-m", "procrastinate", f"--app={__name__}.app")
-# A cron line, by which a periodic task retries the stalled jobs.
-RETRY_STALLED = "retry_stalled_jobs"
+CLI = (sys.executable, "-m", "procrastinate", f"--app={_procrastinate.__name__}.app")
 # The default of `seconds_since_heartbeat` of `get_stalled_jobs`.
 STALLED_S = 30.0
-RETRYING, MOST_RETRIES = "retrying", 3
-# The intervals, in seconds or minutes, of which a cron line has no fraction.
-DIVISORS = frozenset(n for n in range(1, 60) if 60 % n == 0)
 # Other statuses are those of jobs that ended without success (docs, Reference, Jobs).
 STATES: Mapping[str, TaskState] = {
     "todo": TaskState.QUEUED,
     "doing": TaskState.RUNNING,
     "succeeded": TaskState.FINISHED,
 }
-
-
-# Procrastinate passes the instant of a periodic run, too, and a retry strategy reads a delay.
-def _execute(task_id: int, function: str, argument: Any, **_more: float) -> Any:
-    return execution.execute(task_id, function, argument)
-
-
-async def _execute_async(task_id: int, function: str, argument: Any, **_more: float) -> Any:
-    return await execution.execute_async(task_id, function, argument)
-
-
-async def _retry_stalled_jobs(context: Any, **_timestamp: int) -> None:
-    """Retry the jobs of workers without a heartbeat (docs, Retry stalled jobs)."""
-    for job in await context.app.job_manager.get_stalled_jobs():
-        await context.app.job_manager.retry_job(job)
 
 
 def _variant(name: str, summary: str) -> Variant:
@@ -114,7 +94,7 @@ class Procrastinate(Backend):
 
     def start(self) -> None:
         """Open the app, which opens its pool of connections."""
-        self._app = _make_app(self.setup).open()
+        self._app = _procrastinate.make_app(self.setup).open()
 
     def submit(self, task: Task) -> int:
         """Defer a job and return its id."""
@@ -122,7 +102,7 @@ class Procrastinate(Backend):
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> int:
         """Defer a job of a task with a retry strategy (docs, Define a retry strategy)."""
-        return self._defer(RETRYING, task, delay_s=delay_s)
+        return self._defer(_procrastinate.RETRYING, task, delay_s=delay_s)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> int:
         """Defer it with a priority, of which the highest is first (docs, Priorities)."""
@@ -132,7 +112,7 @@ class Procrastinate(Backend):
     def _defer(
         self, name: str, task: Task, options: Mapping[str, Any] | None = None, **more: Any
     ) -> int:
-        arguments = {"task_id": task.id, "function": task.function, "argument": task.argument}
+        arguments = _procrastinate.arguments(task)
         job_id: int = self._app.configure_task(name, **options or {}).defer(**arguments, **more)
         return job_id
 
@@ -150,8 +130,8 @@ class Procrastinate(Backend):
         from procrastinate.worker import Worker
 
         options = {name: each.default for name, each in signature(Worker).parameters.items()}
-        plain = {k: v for k, v in options.items() if isinstance(v, bool | int | float | str | None)}
-        return {**plain, "concurrency": _concurrency(self.setup), **self.setup.settings}
+        options["concurrency"] = _concurrency(self.setup)
+        return {**plain_values(options), **self.setup.settings}
 
     @classmethod
     def redelivery_horizon_s(
@@ -175,58 +155,3 @@ class Procrastinate(Backend):
 
 def _concurrency(setup: BackendContext) -> int:
     return setup.topology.workers_per_node if setup.variant == "event-loop" else 1
-
-
-def _cron(job: Job) -> str:
-    """Return the cron line of a job; its sixth column has seconds (docs, Launch a task on a cron).
-
-    Raises:
-        UsageError: The interval is an hour or longer, or divides neither a minute nor an hour.
-    """
-    if job.cron:
-        return job.cron
-    minutes, seconds = divmod(job.every_s, 60)
-    if not minutes and seconds in DIVISORS:
-        return f"* * * * * */{seconds:g}"
-    if not seconds and minutes in DIVISORS:
-        return f"*/{minutes:g} * * * *"
-    raise UsageError(
-        f"procrastinate schedules by cron lines, and every {job.every_s:g} s is none: choose an "
-        "interval below an hour that divides a minute or an hour."
-    )
-
-
-def _make_app(setup: BackendContext) -> Any:
-    from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
-
-    class AfterDelay(BaseRetryStrategy):  # type: ignore[misc] # its types are skipped
-        """Retries a job after the delay in its arguments."""
-
-        def get_retry_decision(self, *, exception: BaseException, job: Any) -> Any:
-            if job.attempts >= MOST_RETRIES:
-                return None
-            return RetryDecision(retry_in={"seconds": job.task_kwargs["delay_s"]})
-
-    app = App(connector=PsycopgConnector(conninfo=setup.endpoints[Service.POSTGRES]))
-    app.task(name=execution.execute.__name__)(_execute)
-    app.task(name=execution.execute_async.__name__)(_execute_async)
-    app.task(name=RETRYING, retry=AfterDelay())(_execute)
-    if line := setup.settings.get(RETRY_STALLED):
-        options = {"queueing_lock": RETRY_STALLED, "pass_context": True}
-        app.periodic(cron=line)(app.task(name=RETRY_STALLED, **options)(_retry_stalled_jobs))
-    for job in setup.jobs:
-        arguments = {"task_id": job.id, "function": job.function, "argument": job.argument}
-        task = app.tasks[execution.entry(job.function).__name__]
-        app.periodic(cron=_cron(job), periodic_id=str(job.id), task_kwargs=arguments)(task)
-    return app
-
-
-@cache
-def _worker_app() -> Any:
-    return _make_app(setup_from_environment())
-
-
-def __getattr__(name: str) -> Any:  # PEP 562: listing backends must not need an address
-    if name == "app":
-        return _worker_app()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

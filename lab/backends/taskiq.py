@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
 from typing import Any
 
+from lab.backends import _taskiq
 from lab.core.asynchronous import AsyncBackend
-from lab.core.backend import DEFAULT, setup_from_environment
-from lab.core.faults import FaultKind
+from lab.core.backend import DEFAULT
+from lab.core.faults import OF_WORKERS, FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -23,6 +23,7 @@ from lab.core.model import (
     Variant,
 )
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -34,34 +35,12 @@ PROMISED = frozenset(
 ON_STREAM = ("processes+stream", "processes+stream+results")
 ON_LIST = ("processes+list", "event-loop+list+results")
 ON_RABBITMQ = ("processes+rabbitmq",)
-# The arguments of brokers on Redis.
-OPTIONS = ("socket_timeout", "idle_timeout", "unacknowledged_lock_timeout", "xread_count")
 SAVED, RECEIVED = {"ack_type": "when_saved"}, {"ack_type": "when_received"}
 WHEN_SAVED = (
     "ack_type: a message is acknowledged when the result of its task has been saved, which is the "
     "default (taskiq docs, CLI, Acknowledgements)."
 )
 HEARTBEAT_S = 60.0  # of RabbitMQ
-OF_WORKERS = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM, FaultKind.NETWORK_CUT),
-)
-
-
-# Here, because taskiq renames each function that it registers.
-def _execute(task_id: int, function: str, argument: Any) -> Any:
-    return execution.execute(task_id, function, argument)
-
-
-async def _execute_async(task_id: int, function: str, argument: Any) -> Any:
-    return await execution.execute_async(task_id, function, argument)
-
-
-# The name of a task, and what runs it.
-RUNS: Mapping[Callable[..., Any], tuple[str, Callable[..., Any]]] = {
-    execution.execute: ("execute", _execute),
-    execution.execute_async: ("execute_async", _execute_async),
-}
 
 
 def _variant(name: str) -> Variant:
@@ -141,7 +120,7 @@ class Taskiq(AsyncBackend):
 
     async def open(self) -> None:
         """Start the broker, which connects to RabbitMQ, or creates the group of a stream."""
-        self._broker = _make_broker(self.setup)
+        self._broker = _taskiq.make_broker(self.setup)
         await self._broker.startup()
 
     async def close(self) -> None:
@@ -157,9 +136,9 @@ class Taskiq(AsyncBackend):
         return self._send(task, retry_on_error=True)
 
     def _send(self, task: Task, **labels: Any) -> Any:
-        name, _ = RUNS[execution.entry(task.function)]
+        name, _ = _taskiq.RUNS[execution.entry(task.function)]
         kicker = self._broker.find_task(name).kicker().with_labels(**labels)
-        return self.call(kicker.kiq(task.id, task.function, task.argument))
+        return self.call(kicker.kiq(*task.arguments))
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the result, which the client looks for every 0.2 s (docs, Getting started)."""
@@ -182,9 +161,12 @@ class Taskiq(AsyncBackend):
         from taskiq.cli.worker.args import WorkerArgs
 
         (command,) = self.node_commands(self.setup)
-        worker, broker = asdict(WorkerArgs.from_cli(command.argv[4:])), vars(self._broker)
-        queues = {"queues": [asdict(queue) for queue in broker.get("_task_queues", ())]}
-        return {**_plain(worker), **_plain(broker), **queues, **self.setup.settings}
+        worker = plain_values(asdict(WorkerArgs.from_cli(command.argv[4:])))
+        # Without the address, and without the name that each process has.
+        broker = plain_values(vars(self._broker), ("url", "consumer_name"))
+        broker = {name.lstrip("_"): value for name, value in broker.items()}
+        queues = [asdict(queue) for queue in getattr(self._broker, "_task_queues", ())]
+        return {**worker, **broker, "queues": queues, **self.setup.settings}
 
     @classmethod
     def redelivery_horizon_s(
@@ -205,7 +187,7 @@ class Taskiq(AsyncBackend):
         """Return the one worker command of a node."""
         slots, settings = setup.topology.workers_per_node, setup.settings
         processes, places = (slots, 1) if settings["pool"] == "processes" else (1, slots)
-        argv = [sys.executable, "-m", "taskiq", "worker", f"{__name__}:broker"]
+        argv = [sys.executable, "-m", "taskiq", "worker", f"{_taskiq.__name__}:broker"]
         argv += ["--workers", str(processes), "--max-async-tasks", str(places)]
         argv += ["--max-threadpool-threads", str(places)]
         if "ack_type" in settings:
@@ -215,59 +197,5 @@ class Taskiq(AsyncBackend):
     @classmethod
     def scheduler_commands(cls, setup: BackendContext) -> Sequence[Command]:
         """Return the scheduler, of which only one may run (docs, Scheduling tasks)."""
-        return [Command((sys.executable, "-m", "taskiq", "scheduler", f"{__name__}:scheduler"))]
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plain values, without the address and the name that each process has."""
-    plain = {k: v for k, v in values.items() if isinstance(v, bool | int | float | str | None)}
-    return {k.lstrip("_"): v for k, v in plain.items() if k not in ("url", "consumer_name")}
-
-
-def _make_broker(setup: BackendContext) -> Any:
-    from taskiq import SimpleRetryMiddleware
-
-    settings = setup.settings
-    broker: Any
-    if settings["broker"] == "rabbitmq":
-        from taskiq_aio_pika import AioPikaBroker, Queue
-
-        # A second slash, which is Kombu's name of the default, would be that of an unnamed host.
-        url = setup.endpoints[Service.RABBITMQ].removesuffix("/")
-        broker = AioPikaBroker(url, task_queues=[Queue()])
-    else:
-        from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
-
-        make = ListQueueBroker if settings["broker"] == "list" else RedisStreamBroker
-        options = {name: settings[name] for name in OPTIONS if name in settings}
-        broker = make(setup.endpoints[Service.REDIS], queue_name=settings["broker"], **options)
-        if "results" in settings:
-            results = RedisAsyncResultBackend[Any](setup.endpoints[Service.REDIS])
-            broker = broker.with_result_backend(results)
-    for name, function in RUNS.values():
-        broker.register_task(function, name)
-    return broker.with_middlewares(SimpleRetryMiddleware())
-
-
-@cache
-def _worker_broker() -> Any:
-    """Return the broker with the jobs too, which the scheduler reads from labels."""
-    setup = setup_from_environment()
-    broker = _make_broker(setup)
-    for job in setup.jobs:
-        due = {"cron": job.cron} if job.cron else {"interval": round(job.every_s)}
-        label = {**due, "args": [job.id, job.function, job.argument]}
-        _, function = RUNS[execution.entry(job.function)]
-        broker.register_task(function, f"job_{job.id}", schedule=[label])
-    return broker
-
-
-def __getattr__(name: str) -> Any:  # PEP 562: listing backends must not need an address
-    if name == "broker":
-        return _worker_broker()
-    if name == "scheduler":
-        from taskiq import TaskiqScheduler
-        from taskiq.schedule_sources import LabelScheduleSource
-
-        return TaskiqScheduler(_worker_broker(), [LabelScheduleSource(_worker_broker())])
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        scheduler = f"{_taskiq.__name__}:scheduler"
+        return [Command((sys.executable, "-m", "taskiq", "scheduler", scheduler))]

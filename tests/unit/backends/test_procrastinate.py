@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from lab.backends import procrastinate
-from lab.core.backend import JOBS, jobs_to_json, setup_to_json
+from lab.backends import _procrastinate, procrastinate
 from lab.core.errors import UsageError
 from lab.core.model import BackendContext, Job, Service, Topology
 from lab.planning import registry
@@ -44,7 +43,7 @@ def test_settings_in_force_are_those_of_the_worker_command(
 def test_only_safe_retries_stalled_jobs() -> None:
     """It is a periodic task, of which one at a time may wait."""
     planned = {
-        profile: procrastinate._make_app(
+        profile: _procrastinate.make_app(
             setup_of(f"procrastinate@{profile}")
         ).periodic_registry.periodic_tasks
         for profile in ("default", "safe")
@@ -69,25 +68,19 @@ def test_stalled_jobs_are_retried() -> None:
     class Context:
         app = type("App", (), {"job_manager": Manager()})
 
-    asyncio.run(procrastinate._retry_stalled_jobs(Context, timestamp=1))
+    asyncio.run(_procrastinate.retry_stalled_jobs(Context, timestamp=1))
     assert retried == ["one", "two"]
 
 
-def test_each_job_is_a_periodic_task_of_the_workers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_job_is_a_periodic_task_of_the_workers() -> None:
     """It has the job's line and arguments, and runs coroutine functions as such."""
     jobs = (Job(1, "m:run", 7, every_s=2.0), Job(2, "m:run_async", 8, cron="*/5 * * * *"))
-    (tmp_path / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
-    monkeypatch.setenv("LAB_LEDGER", str(tmp_path / "ledger"))
-    monkeypatch.setenv("LAB_SETUP", setup_to_json(setup_of("procrastinate")))
-    procrastinate._worker_app.cache_clear()
-    planned = procrastinate.app.periodic_registry.periodic_tasks.values()
+    app = _procrastinate.make_app(replace(setup_of("procrastinate"), jobs=jobs))
+    planned = app.periodic_registry.periodic_tasks.values()
     assert [(p.task.name, p.cron, p.configure_kwargs["task_kwargs"]) for p in planned] == [
         ("execute", "* * * * * */2", {"task_id": 1, "function": "m:run", "argument": 7}),
         ("execute_async", "*/5 * * * *", {"task_id": 2, "function": "m:run_async", "argument": 8}),
     ]
-    procrastinate._worker_app.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -101,21 +94,21 @@ def test_each_job_is_a_periodic_task_of_the_workers(
 )
 def test_interval_becomes_a_cron_line(every_s: float, line: str) -> None:
     """The sixth column has seconds."""
-    assert procrastinate._cron(Job(1, "m:run", 7, every_s=every_s)) == line
+    assert _procrastinate.cron_line(Job(1, "m:run", 7, every_s=every_s)) == line
 
 
 @pytest.mark.parametrize("every_s", [1.5, 7.0, 90.0, 3600.0])
 def test_interval_that_is_no_cron_line_is_refused(every_s: float) -> None:
     """The sentence says which intervals are possible."""
     with pytest.raises(UsageError, match="below an hour that divides"):
-        procrastinate._cron(Job(1, "m:run", 7, every_s=every_s))
+        _procrastinate.cron_line(Job(1, "m:run", 7, every_s=every_s))
 
 
 def test_retry_waits_for_the_delay_of_the_job_three_times() -> None:
     """A task without a retry strategy is not retried."""
     from procrastinate.jobs import Job as Row
 
-    app = procrastinate._make_app(setup_of("procrastinate"))
+    app = _procrastinate.make_app(setup_of("procrastinate"))
     strategy, none = (app.tasks[name].retry_strategy for name in ("retrying", "execute"))
     assert none is None
     decisions = [

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from lab.backends import taskiq
-from lab.core.backend import JOBS, jobs_to_json, setup_to_json
+from lab.backends import _taskiq, taskiq
 from lab.core.model import BackendContext, Job, Service, Topology
 from lab.planning import registry
 from lab.worker import execution
@@ -35,7 +34,7 @@ def test_settings_in_force_have_defaults_and_no_address(label: str) -> None:
     """Those of the profile are in force, and the worker command has its own defaults."""
     setup = setup_of(label)
     backend = taskiq.Taskiq(setup)
-    backend._broker = taskiq._make_broker(setup)
+    backend._broker = _taskiq.make_broker(setup)
     settings = backend.effective_settings()
     assert dict(setup.settings).items() <= dict(settings).items()
     assert settings["ack_type"] == setup.settings.get("ack_type", "when_saved")
@@ -48,7 +47,7 @@ def test_settings_in_force_have_defaults_and_no_address(label: str) -> None:
 def test_a_stream_is_read_with_the_settings_of_its_profile() -> None:
     """`safe` claims earlier, and takes one message at a time."""
     settings = {
-        label: vars(taskiq._make_broker(setup_of(f"taskiq[processes+stream]@{label}")))
+        label: vars(_taskiq.make_broker(setup_of(f"taskiq[processes+stream]@{label}")))
         for label in ("default", "safe")
     }
     names = ("idle_timeout", "count", "unacknowledged_lock_timeout")
@@ -58,20 +57,15 @@ def test_a_stream_is_read_with_the_settings_of_its_profile() -> None:
 
 def test_rabbitmq_is_addressed_by_its_default_virtual_host() -> None:
     """Kombu's URL of it has two slashes, which is an unnamed one elsewhere."""
-    broker = taskiq._make_broker(setup_of("taskiq[processes+rabbitmq]"))
+    broker = _taskiq.make_broker(setup_of("taskiq[processes+rabbitmq]"))
     assert broker.url == "amqp://lab:secret@127.0.0.1:5672/"
 
 
-def test_scheduler_sends_each_job_to_a_task_of_the_worker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scheduler_sends_each_job_to_a_task_of_the_worker() -> None:
     """Its message has no label of the schedule."""
     jobs = (Job(1, "m:run", 7, every_s=2.0), Job(2, "m:run_async", 8, cron="*/5 * * * *"))
-    (tmp_path / JOBS).write_text(jobs_to_json(jobs), encoding="utf-8")
-    monkeypatch.setenv("LAB_LEDGER", str(tmp_path / "ledger"))
-    monkeypatch.setenv("LAB_SETUP", setup_to_json(setup_of("taskiq")))
-    taskiq._worker_broker.cache_clear()
-    scheduler = taskiq.scheduler
+    setup = replace(setup_of("taskiq"), jobs=jobs)
+    scheduler, worker = _taskiq.make_scheduler(setup), _taskiq.make_worker(setup)
     (source,) = scheduler.sources
     asyncio.run(source.startup())
     planned = asyncio.run(source.get_schedules())
@@ -79,7 +73,6 @@ def test_scheduler_sends_each_job_to_a_task_of_the_worker(
         ([1, "m:run", 7], 2, None, {}),
         ([2, "m:run_async", 8], None, "*/5 * * * *", {}),
     ]
-    registered = [taskiq.broker.find_task(p.task_name).original_func for p in planned]
-    assert registered == [taskiq._execute, taskiq._execute_async]
+    registered = [worker.find_task(p.task_name).original_func for p in planned]
+    assert registered == [_taskiq.execute, _taskiq.execute_async]
     assert execution.execute.__name__ == "execute"
-    taskiq._worker_broker.cache_clear()
