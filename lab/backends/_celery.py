@@ -7,13 +7,12 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lab.core.backend import setup_from_environment
 from lab.core.model import BackendContext, Command, Service
+from lab.core.on_demand import on_demand
 from lab.core.outcomes import TaskState
 from lab.worker import execution
 
@@ -50,7 +49,7 @@ def make(setup: BackendContext) -> Any:
         app.conf.beat_schedule = {
             f"job {job.id}": {
                 "task": EXECUTE,
-                "args": (job.id, job.function, job.argument),
+                "args": job.arguments,
                 "schedule": crontab.from_string(job.cron) if job.cron else job.every_s,
             }
             for job in setup.jobs
@@ -125,14 +124,5 @@ def _pool_size(setup: BackendContext) -> int:
     return 1 if setup.settings["worker_pool"] == "solo" else setup.topology.workers_per_node
 
 
-@cache
-def _of_this_process() -> Any:
-    return make(setup_from_environment())
-
-
-def __getattr__(name: str) -> Any:
-    # `celery --app` reads a module attribute. It is created on demand (PEP 562), because the list
-    # of backends is available without a setup and without celery.
-    if name == "app":
-        return _of_this_process()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# `celery --app` reads it from a module.
+__getattr__ = on_demand(__name__, app=make)

@@ -22,14 +22,8 @@ def state_of(future: Future[Any]) -> TaskState:
     return TaskState.FAILED if failed else TaskState.FINISHED
 
 
-class ExecutorBackend(Backend):
-    """Submits tasks to an executor, which `start` of a subclass assigns to `_pool`."""
-
-    _pool: Executor
-
-    def submit(self, task: Task) -> Future[Any]:
-        """Submit the task and return its future."""
-        return self._pool.submit(execution.execute, task.id, task.function, task.argument)
+class FutureBackend(Backend):
+    """Returns a future of each task."""
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""
@@ -39,6 +33,16 @@ class ExecutorBackend(Backend):
         """Return the state of the future; after the death of a process, it has an exception."""
         return state_of(handle)
 
+
+class ExecutorBackend(FutureBackend):
+    """Submits tasks to an executor, which `start` of a subclass assigns to `_pool`."""
+
+    _pool: Executor
+
+    def submit(self, task: Task) -> Future[Any]:
+        """Submit the task and return its future."""
+        return self._pool.submit(execution.execute, *task.arguments)
+
     def submit_group(self, tasks: Sequence[Task]) -> Iterator[Any]:
         """Map over the group and return the iterator over results (docs, Executor.map)."""
         return self.map(tasks, chunksize=1)
@@ -46,7 +50,7 @@ class ExecutorBackend(Backend):
     def map(self, tasks: Sequence[Task], *, chunksize: int) -> Iterator[Any]:
         """Map over the tasks; `chunksize` is the number that a process receives at once."""
         # `Executor.map` takes one iterable per parameter of the function.
-        columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+        columns = zip(*(task.arguments for task in tasks), strict=True)
         return self._pool.map(execution.execute, *columns, chunksize=chunksize)
 
     def join(self, handle: Iterator[Any], timeout_s: float) -> None:

@@ -151,7 +151,7 @@ class ApScheduler(Backend):
 
     def _add(self, task: Task | Job, **options: Any) -> Any:
         run = self._bounded if self._is_asyncio else execute
-        return self._scheduler.add_job(run, args=(task.id, task.function, task.argument), **options)
+        return self._scheduler.add_job(run, args=task.arguments, **options)
 
     async def _set_up(self) -> None:
         # In the loop, because AsyncIOScheduler uses the one that runs when it starts.

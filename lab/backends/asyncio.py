@@ -9,12 +9,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from lab.backends import _futures
+from lab.backends._futures import FutureBackend
 from lab.backends._loop_thread import LoopThread
-from lab.core.backend import DEFAULT, Backend
+from lab.core.backend import DEFAULT
 from lab.core.environment import has_gil
 from lab.core.model import Capability, Job, Profile, Serializer, Task, Variant
-from lab.core.outcomes import TaskState
 from lab.worker import execution
 
 CALLS = frozenset(
@@ -42,7 +41,7 @@ TUNED = Profile(
 )
 
 
-class Asyncio(Backend):
+class Asyncio(FutureBackend):
     """Runs coroutines in one event loop, or functions in threads that the loop starts.
 
     One loop is one worker. Therefore `workers` is the limit of concurrent coroutines, enforced by
@@ -122,14 +121,6 @@ class Asyncio(Backend):
         """Submit the batch in one call; return when the loop has created its tasks."""
         asyncio.run_coroutine_threadsafe(self._gather(tasks), self._loop).result()
 
-    def result(self, handle: Future[Any], timeout_s: float) -> Any:
-        """Wait for the future."""
-        return handle.result(timeout_s)
-
-    def state_of(self, handle: Future[Any]) -> TaskState:
-        """Return the state of the future, which is never "running": the loop does not mark it."""
-        return _futures.state_of(handle)
-
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any]:
         """Gather the group in the loop and return a future for its end."""
         return asyncio.run_coroutine_threadsafe(self._together(tasks), self._loop)
@@ -137,10 +128,6 @@ class Asyncio(Backend):
     def submit_chain(self, tasks: Sequence[Task]) -> Future[Any]:
         """Await one task after the other in a coroutine and return a future for its end."""
         return asyncio.run_coroutine_threadsafe(self._one_by_one(tasks), self._loop)
-
-    def join(self, handle: Future[Any], timeout_s: float) -> None:
-        """Wait for the future."""
-        handle.result(timeout_s)
 
     def schedule(self, job: Job) -> Future[None]:
         """Start the job's coroutine and return its future; it first fires after one period."""
@@ -187,7 +174,7 @@ class Asyncio(Backend):
             await self._run_task(task)
 
     async def _again(self, job: Job) -> None:
-        task, begin = Task(job.id, job.function, job.argument), self._loop.time()
+        task, begin = Task(*job.arguments), self._loop.time()
         running: set[asyncio.Task[Any]] = set()
         for k in itertools.count(1):
             await asyncio.sleep(begin + k * job.every_s - self._loop.time())
@@ -198,8 +185,8 @@ class Asyncio(Backend):
 
     async def _bounded(self, task: Task) -> Any:
         async with self._places:
-            return await execution.execute_async(task.id, task.function, task.argument)
+            return await execution.execute_async(*task.arguments)
 
     def _in_thread(self, task: Task) -> Coroutine[Any, Any, Any]:
         # A wrapper coroutine around it would lower the rate by a tenth (measured with asyncio).
-        return self._to_thread(execution.execute, task.id, task.function, task.argument)
+        return self._to_thread(execution.execute, *task.arguments)

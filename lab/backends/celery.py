@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.backends import _celery
 from lab.core.backend import DEFAULT, Backend
-from lab.core.faults import FaultKind
+from lab.core.faults import OF_WORKERS, FaultKind
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -67,11 +67,6 @@ CONFIRMED_WHY = (
     "RabbitMQ's confirm, which it sends for a persistent message in a durable queue when it is on "
     "disk, for a quorum queue when a quorum has it; without it, messages in flight are lost with "
     "the broker (Kombu docs, kombu.transport.pyamqp; RabbitMQ docs, Publisher Confirms)."
-)
-# Faults of workers: LATE_WHY, VISIBLE_WHY and CONFIRMED_WHY have the sources.
-OF_WORKERS = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_PAUSE, FaultKind.WORKER_OOM, FaultKind.NETWORK_CUT),
 )
 PREFETCH = {"worker_prefetch_multiplier": 64}
 PREFETCH_WHY = (
@@ -193,18 +188,17 @@ class Celery(Backend):
 
     def submit(self, task: Task) -> Any:
         """Send the task and return its `AsyncResult`."""
-        return self._task.delay(task.id, task.function, task.argument)
+        return self._task.delay(*task.arguments)
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Send it as the task that requests its retry (Tasks, Using a custom retry delay)."""
-        arguments = (delay_s, task.id, task.function, task.argument)
-        return self._app.tasks[_celery.RETRY].delay(*arguments)
+        return self._app.tasks[_celery.RETRY].delay(delay_s, *task.arguments)
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
         """Send the group as the header of a chord, whose body is the join (Canvas, Chords)."""
         from celery import chord
 
-        header = [self._task.si(t.id, t.function, t.argument) for t in tasks]
+        header = [self._task.si(*task.arguments) for task in tasks]
         # Immutable, as in a chain: the lab passes no results on where that is optional.
         return chord(header)(self._app.tasks[_celery.JOINED].si())
 
@@ -212,18 +206,13 @@ class Celery(Backend):
         """Send a chain of immutable signatures, which pass no results on (Canvas, Chains)."""
         from celery import chain
 
-        return chain(*(self._task.si(t.id, t.function, t.argument) for t in tasks)).delay()
-
-    def join(self, handle: Any, timeout_s: float) -> None:
-        """Wait for the result of the chord's body, or of the chain's last task."""
-        self.result(handle, timeout_s)
+        return chain(*(self._task.si(*task.arguments) for task in tasks)).delay()
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Send it with a priority: on Redis 0 is first, on RabbitMQ the highest (Routing)."""
         # The lowest and the highest of Kombu's steps for Redis, 0, 3, 6 and 9.
         priority = 0 if urgent == (self.setup.settings["broker_url"] == REDIS) else 9
-        arguments = (task.id, task.function, task.argument)
-        return self._task.apply_async(arguments, priority=priority)
+        return self._task.apply_async(task.arguments, priority=priority)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the `AsyncResult`, which subscribes to Redis and does not poll."""

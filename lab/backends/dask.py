@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lab.core.backend import Backend
-from lab.core.faults import FaultKind
+from lab.core.faults import ENDED_WORKERS
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -50,11 +50,6 @@ STATES: Mapping[str | None, TaskState] = {
     "cancelled": TaskState.FAILED,
     "lost": TaskState.MISSING,
 }
-# Faults of workers, whose tasks the scheduler sends to others.
-OF_WORKERS = (
-    *(FaultKind.CHILD_KILL, FaultKind.WORKER_KILL, FaultKind.IDLE_WORKER_KILL),
-    *(FaultKind.WORKER_TERM, FaultKind.WORKER_OOM),
-)
 SATURATION_VARIABLE = "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION"
 
 
@@ -109,7 +104,7 @@ class Dask(Backend):
             why="As installed. Other workers rerun the tasks of a lost worker, unless it is the "
             "fourth that they lose (Dask.distributed docs, Resilience, Worker process failures).",
             variants=("distributed", "distributed+threads"),
-            safe_against=OF_WORKERS,
+            safe_against=ENDED_WORKERS,
         ),
         Profile(
             "tuned",
@@ -155,15 +150,15 @@ class Dask(Backend):
         return self._send(task, priority=1 if urgent else 0)
 
     def _send(self, task: Task, **options: int) -> Future[Any]:
-        call = (execution.entry(task.function), task.id, task.function, task.argument)
-        future: Future[Any] = self._client.submit(*call, pure=False, **options)
+        run = execution.entry(task.function)
+        future: Future[Any] = self._client.submit(run, *task.arguments, pure=False, **options)
         self._futures.append(future)
         return future
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch, or compute it and return when all tasks have ended."""
         if self.setup.endpoints:
-            columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+            columns = zip(*(task.arguments for task in tasks), strict=True)
             run = execution.entry(tasks[0].function)
             self._futures += self._client.map(run, *columns, pure=False)
             return
@@ -171,12 +166,12 @@ class Dask(Backend):
         from dask.delayed import delayed
 
         call = delayed(execution.execute, pure=False)
-        compute(*(call(t.id, t.function, t.argument) for t in tasks), **self._options)  # type: ignore[no-untyped-call]
+        compute(*(call(*task.arguments) for task in tasks), **self._options)  # type: ignore[no-untyped-call]
 
     def submit_group(self, tasks: Sequence[Task]) -> Future[Any] | None:
         """Send the group and a join that depends on all of it, or compute both in one graph."""
         if self.setup.endpoints:
-            columns = zip(*((t.id, t.function, t.argument) for t in tasks), strict=True)
+            columns = zip(*(task.arguments for task in tasks), strict=True)
             run = execution.entry(tasks[0].function)
             members = self._client.map(run, *columns, pure=False)
             end: Future[Any] = self._client.submit(execution.noop_join, *members, pure=False)
@@ -187,7 +182,7 @@ class Dask(Backend):
             delayed(execution.execute, pure=False),
             delayed(execution.noop_join, pure=False),
         )
-        end_of(*(call(t.id, t.function, t.argument) for t in tasks)).compute(**self._options)
+        end_of(*(call(*task.arguments) for task in tasks)).compute(**self._options)
         return None
 
     def submit_chain(self, tasks: Sequence[Task]) -> Future[Any] | None:
@@ -198,22 +193,16 @@ class Dask(Backend):
             run = execution.execute_after_async if is_coroutine else execution.execute_after
             # Earlier futures may go: the scheduler keeps a task while another one depends on it.
             for task in tasks:
-                arguments = (link, task.id, task.function, task.argument)
-                link = self._client.submit(run, *arguments, pure=False)
+                link = self._client.submit(run, link, *task.arguments, pure=False)
             last: Future[Any] = link
             return last
         from dask.delayed import delayed
 
         call = delayed(execution.execute_after, pure=False)
         for task in tasks:
-            link = call(link, task.id, task.function, task.argument)
+            link = call(link, *task.arguments)
         link.compute(**self._options)
         return None
-
-    def join(self, handle: Future[Any] | None, timeout_s: float) -> None:
-        """Wait for the last future; computed tasks have already ended."""
-        if handle is not None:
-            handle.result(timeout_s)
 
     def result(self, handle: Future[Any], timeout_s: float) -> Any:
         """Wait for the future."""

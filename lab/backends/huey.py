@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lab.core.backend import DEFAULT, Backend, setup_from_environment
+from lab.core.backend import DEFAULT, Backend
 from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
+from lab.core.on_demand import on_demand
 from lab.core.outcomes import AckMeans, Contract, TaskState
 from lab.worker import execution
 
@@ -88,37 +88,30 @@ class Huey(Backend):
 
     def submit(self, task: Task) -> Any:
         """Call the task, which enqueues it, and return its `Result`."""
-        return self._execute(task.id, task.function, task.argument)
+        return self._execute(*task.arguments)
 
     def submit_retrying(self, task: Task, delay_s: float = 0.0) -> Any:
         """Enqueue it with three retries (Guide, Retrying tasks that fail)."""
-        options = {"retries": 3, "retry_delay": delay_s}
-        return self._huey.enqueue(self._execute.s(task.id, task.function, task.argument, **options))
+        call = self._execute.s(*task.arguments, retries=3, retry_delay=delay_s)
+        return self._huey.enqueue(call)
 
     def submit_with_priority(self, task: Task, *, urgent: bool) -> Any:
         """Enqueue it with a priority; the highest is first (Guide, Task priority)."""
-        arguments = (task.id, task.function, task.argument)
-        return self._huey.enqueue(self._execute.s(*arguments, priority=int(urgent)))
+        return self._huey.enqueue(self._execute.s(*task.arguments, priority=int(urgent)))
 
     def submit_group(self, tasks: Sequence[Task]) -> Any:
         """Enqueue a group (Guide, Groups and Chords)."""
         from huey import group
 
-        return self._huey.enqueue(
-            group([self._execute.s(t.id, t.function, t.argument) for t in tasks])
-        )
+        return self._huey.enqueue(group([self._execute.s(*task.arguments) for task in tasks]))
 
     def submit_chain(self, tasks: Sequence[Task]) -> Any:
-        """Enqueue a pipeline (Guide, Task pipelines)."""
+        """Enqueue a pipeline (Guide, Task pipelines), whose handle is a `ResultGroup` too."""
         first, *rest = tasks
-        chain = self._execute.s(first.id, first.function, first.argument)
+        chain = self._execute.s(*first.arguments)
         for task in rest:
-            chain.then(self._chained, task.id, task.function, task.argument)
+            chain.then(self._chained, *task.arguments)
         return self._huey.enqueue(chain)
-
-    def join(self, handle: Any, timeout_s: float) -> None:
-        """Wait for the results of the group, or of the pipeline, which is a `ResultGroup` too."""
-        self.result(handle, timeout_s)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the `Result` (Guide, Tips and tricks)."""
@@ -202,22 +195,18 @@ def _is_due(job: Job) -> Callable[[datetime], bool]:
     return lambda now: int(now.timestamp() // MINUTE_S) % period == 0
 
 
-@cache
-def _worker_huey() -> Any:
-    setup = setup_from_environment()
+def _make_worker(setup: BackendContext) -> Any:
     app = _make_huey(setup)
     for function in (execution.execute, _chained):
         app.task()(function)
     for job in setup.jobs:
 
         def run(job: Job = job) -> Any:
-            return execution.execute(job.id, job.function, job.argument)
+            return execution.execute(*job.arguments)
 
         app.periodic_task(_is_due(job), name=f"job_{job.id}")(run)
     return app
 
 
-def __getattr__(name: str) -> Any:  # PEP 562: listing backends must not need an address
-    if name == "huey":
-        return _worker_huey()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# `huey_consumer` reads it from a module.
+__getattr__ = on_demand(__name__, huey=_make_worker)

@@ -47,8 +47,5 @@ class Inline(Backend):
     # Each call returns before the next one begins, so that the tasks are a chain as well.
     submit_chain = submit_group
 
-    def join(self, handle: Any, timeout_s: float) -> None:
-        """Return immediately, because all tasks have ended."""
-
     def stop(self) -> None:
         """Do nothing, because `start` created nothing."""

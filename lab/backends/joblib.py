@@ -85,14 +85,11 @@ class Joblib(Backend):
         """Run the batch and return when all tasks have ended."""
         from joblib import delayed
 
-        self._parallel(delayed(execution.execute)(t.id, t.function, t.argument) for t in tasks)
+        self._parallel(delayed(execution.execute)(*task.arguments) for task in tasks)
 
     def submit_group(self, tasks: Sequence[Task]) -> None:
-        """Run the group as a batch, because joblib's call is also the join."""
+        """Run the group as a batch: the call returns when all tasks have ended."""
         self.submit_all(tasks)
-
-    def join(self, handle: Any, timeout_s: float) -> None:
-        """Return immediately, because the call has waited for all tasks."""
 
     def stop(self) -> None:
         """Leave the context, and stop loky's processes, which would stay for five minutes."""

@@ -57,11 +57,11 @@ class Multiprocessing(Backend):
 
     def submit(self, task: Task) -> AsyncResult[Any]:
         """Submit the task and return its `AsyncResult`."""
-        return self._pool.apply_async(execution.execute, (task.id, task.function, task.argument))
+        return self._pool.apply_async(execution.execute, task.arguments)
 
     def submit_all(self, tasks: Sequence[Task]) -> None:
         """Map over the batch and return when all tasks have ended."""
-        calls = [(t.id, t.function, t.argument) for t in tasks]
+        calls = [task.arguments for task in tasks]
         self._pool.starmap(execution.execute, calls, self.setup.settings["chunksize"])
 
     def result(self, handle: AsyncResult[Any], timeout_s: float) -> Any:
@@ -83,13 +83,9 @@ class Multiprocessing(Backend):
 
     def submit_group(self, tasks: Sequence[Task]) -> AsyncResult[Any]:
         """Map over the group and return its result; variants of single tasks use chunks of 1."""
-        calls = [(t.id, t.function, t.argument) for t in tasks]
+        calls = [task.arguments for task in tasks]
         chunksize = self.setup.settings.get("chunksize", 1)
         return self._pool.starmap_async(execution.execute, calls, chunksize)
-
-    def join(self, handle: AsyncResult[Any], timeout_s: float) -> None:
-        """Wait for the group's result."""
-        self.result(handle, timeout_s)
 
     def stop(self) -> None:
         """Terminate the processes, even during a task, and wait for their end."""

@@ -62,8 +62,7 @@ class Threading(Backend):
         if self._threads:
             self._queue.put(task)
         else:
-            arguments = (task.id, task.function, task.argument)
-            threading.Thread(target=self._bounded, args=arguments).start()
+            threading.Thread(target=self._bounded, args=task.arguments).start()
 
     def stop(self) -> None:
         """Drop the waiting tasks and stop the queue's threads; other threads end by themselves."""
