@@ -15,17 +15,17 @@ def test_attribute_is_made_once_from_the_setup_of_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A worker reads it several times, and must get one app."""
-    made: list[BackendContext] = []
+    setups: list[BackendContext] = []
 
     def make(setup: BackendContext) -> object:
-        made.append(setup)
+        setups.append(setup)
         return object()
 
     attribute = on_demand("module", app=make)
     monkeypatch.setenv("LAB_SETUP", setup_to_json(SETUP))
     monkeypatch.delenv("LAB_LEDGER", raising=False)
     assert attribute("app") is attribute("app")
-    assert made == [SETUP]
+    assert setups == [SETUP]
 
 
 def test_nothing_is_made_for_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
