@@ -150,7 +150,7 @@ def from_host(files: Mapping[str, Path]) -> Texts:
 class CgroupShell:
     """A shell in the container that reads its control group once for each line of input."""
 
-    def __init__(self, container: str) -> None:
+    def __init__(self, container: str, address: str = "") -> None:
         paths_of = {
             fact: [f"/sys/fs/cgroup/{part}{name}" for part in dict.fromkeys((f"{controller}/", ""))]
             for fact, (controller, name) in FILES.items()
@@ -164,7 +164,8 @@ class CgroupShell:
         loop = f"while read x; do {reads}; echo .; done"
         # The sampler and the campaign may read at the same time.
         self._lock = threading.Lock()
-        self._shell = ContainerProcess(container, ["sh", "-c", loop], {}, Path(os.devnull))
+        argv, log = ["sh", "-c", loop], Path(os.devnull)
+        self._shell = ContainerProcess(container, argv, {}, log, address)
 
     def __call__(self) -> Texts:
         """Return the present text of each file."""
@@ -191,14 +192,14 @@ class CgroupShell:
 class Meter:
     """Reads the use of one container and keeps the last value: an ended container has no files."""
 
-    def __init__(self, container: str, pid: int) -> None:
-        self._container = container
+    def __init__(self, container: str, pid: int, address: str = "") -> None:
+        self._container, self._address = container, address
         self._earlier = self._last = parse({})
         self._open(pid)
 
     def _open(self, pid: int) -> None:
         files = host_files(pid, self._container)
-        self._inside = None if files else CgroupShell(self._container)
+        self._inside = None if files else CgroupShell(self._container, self._address)
         self._read: Callable[[], Texts] = self._inside or (lambda: from_host(files or {}))
         self.files = files
 

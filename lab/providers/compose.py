@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from lab.core.backend import JOBS, jobs_to_json, services_of
+from lab.core.environment_provider import Environments
 from lab.core.errors import ClusterError
 from lab.core.model import BackendContext
 from lab.core.provider import CounterReading, CpuUse, TrialContext
@@ -63,7 +64,7 @@ class ComposeCluster(ResourceFaults):
     """Services, nodes and driver as containers of one engine."""
 
     offers = frozenset(ENDPOINTS)
-    environments: ClassVar = environment_images
+    environments: ClassVar[Environments] = environment_images
     has_quotas = True
     start_s = 3.0
     require_importable = staticmethod(user_code.require_packable)
@@ -94,7 +95,7 @@ class ComposeCluster(ResourceFaults):
         parts = compose_override.parts(site, context, argvs, [*nodes, *scheduler_names])
         parts |= dict.fromkeys(endpoints, compose_override.server(site, context))
         # Before the first container starts, so that no death is missed.
-        self._events = ContainerEvents(f"{reaper.RUN}={self.run}")
+        self._events = ContainerEvents(f"{reaper.RUN}={self.run}", self.engines)
         self.make_disks(servers)
         # The driver first: the wait for servers and the preparation run in its container.
         self._start([*servers, DRIVER], parts)
@@ -120,31 +121,35 @@ class ComposeCluster(ResourceFaults):
         return context
 
     def _start(self, names: Sequence[str], parts: Mapping[str, Any]) -> None:
+        # A trial neither pulls nor builds, and its second `up` leaves the driver as it is.
+        options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
+        try:
+            self._compose(parts, "up", *options, *names)
+        finally:
+            self._look()
+
+    def _compose(self, parts: Mapping[str, Any], *words: str) -> bytes:
+        """Run a command of Compose on the files of the trial, and return its output."""
         # The override contains passwords and passed values, so it comes by standard input (`-`):
         # other users of the machine can read arguments.
         files = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
-        # A trial neither pulls nor builds, and its second `up` leaves the driver as it is.
-        options = ("--detach", "--no-build", "--no-deps", "--no-recreate", "--pull", "never")
         environment = {**images.resolve().environment, **self.site.environment}
         if text := self.site.spec.environment:
             environment[variable(NODE)] = environment_images.of_trial(self.site.spec.label, text)
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}
         override = compose_override.file_of(parts, self.site.spec.fault, self.devices)
-        arguments = ("compose", "--project-name", self.run, *files, "up", *options, *names)
-        try:
-            docker_command.run(*arguments, environment=environment, given=override)
-        finally:
-            self._look()
+        arguments = ("compose", "--project-name", self.run, *files, *words)
+        return docker_command.run(*arguments, environment=environment, given=override)
 
     def _look(self) -> None:
         """Register the project's containers, also those of an `up` that failed half-way."""
-        with engine() as client:
-            label = {"label": [f"{reaper.RUN}={self.run}", SERVICE]}
-            for listed in client.api.containers(all=True, filters=label):
-                name = listed["Labels"][SERVICE]
-                if name not in self.parts:
-                    details = client.api.inspect_container(listed["Id"])
-                    self.parts[name] = part_of(details)
+        label = {"label": [f"{reaper.RUN}={self.run}", SERVICE]}
+        for address in self.engines:
+            with engine(address) as client:
+                for one in client.api.containers(all=True, filters=label):
+                    name = one["Labels"][SERVICE]
+                    if name not in self.parts and one["State"] != "created":
+                        self.parts[name] = part_of(client.api.inspect_container(one["Id"]), address)
 
     def _wait_for(self) -> str:
         """Wait inside the network until every server answers; return their names and versions."""
@@ -179,9 +184,8 @@ class ComposeCluster(ResourceFaults):
 
     def prove_connections(self) -> None:
         """Check the connections of each container, from the tables of its network namespace."""
-        ids = {name: part.id for name, part in self.parts.items()}
-        nodes = {*ids} - {*SERVERS, DRIVER}
-        connections.prove(lambda: network.look(ids, {*map(str, ENDPOINTS)}, nodes))
+        nodes = {name for name in self.parts if name.startswith(NODE)}
+        connections.prove(lambda: network.look(self.parts, {*map(str, ENDPOINTS)}, nodes))
 
     def cpu(self, roles: Mapping[str, Sequence[int]]) -> CpuUse:
         """Sum CPU time by role over the control groups; the driver's children are workers.
@@ -190,18 +194,17 @@ class ComposeCluster(ResourceFaults):
         children, and the CPU time of its whole container counts as the driver's.
         """
         used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
-        total = {name: use.cpu_ns or 0 for name, use in used.items()}
-        servers = sum(total.pop(name, 0) for name in SERVERS)
-        container = total.pop(DRIVER, 0)
+        servers = sum(used[name].cpu_ns or 0 for name in SERVERS if name in used)
+        container = sum(used[name].cpu_ns or 0 for name in (DRIVER,) if name in used)
         alone = processes.cpu_ns(roles["driver"]) if roles else container
         # After the driver has ended, `alone` is 0, but a total must not fall.
         self._driver_ns = max(self._driver_ns, alone)
         children = max(0, container - self._driver_ns)
-        nodes = [use for name, use in used.items() if name in total]
+        nodes = [use for name, use in used.items() if name.startswith(NODE)]
         return CpuUse(
             driver_ns=self._driver_ns,
             services_ns=servers,
-            workers_ns=sum(total.values()) + children,
+            workers_ns=sum(use.cpu_ns or 0 for use in nodes) + children,
             quota_periods=sum(use.quota_periods or 0 for use in nodes),
             throttled_periods=sum(use.throttled_periods or 0 for use in nodes),
         )
@@ -220,7 +223,7 @@ class ComposeCluster(ResourceFaults):
         driver = driver_pid(known.pop(DRIVER, []))
         servers = [pid for name in SERVERS for pid in known.pop(name, [])]
         children = [child.pid for pid in driver for child in processes.tree(pid)[1:]]
-        nodes = [pid for pids in known.values() for pid in pids]
+        nodes = [pid for name, pids in known.items() if name.startswith(NODE) for pid in pids]
         return {"driver": driver, "services": servers, "workers": [*children, *nodes]}
 
     def counters(self) -> Sequence[CounterReading]:
@@ -263,8 +266,9 @@ class ComposeCluster(ResourceFaults):
         if name not in self.parts:
             self._look()
         if name in self.parts:
-            with engine() as client, (self.site.logs / f"{name}.log").open("wb") as log:
-                for lines in client.api.logs(self.parts[name].id, stream=True, follow=False):
+            part, path = self.parts[name], self.site.logs / f"{name}.log"
+            with engine(part.address) as client, path.open("wb") as log:
+                for lines in client.api.logs(part.id, stream=True, follow=False):
                     log.write(lines)
 
     def down(self) -> int:
@@ -286,10 +290,10 @@ class ComposeCluster(ResourceFaults):
 
     def _save(self) -> None:
         try:
+            self.fetch_records()  # first, because the engine of another log may not answer
             for name in self.parts:
                 if name != DRIVER:  # its output came through its pipes
                     self._save_log(name)
-            self.fetch_records()
         except (ClusterError, OSError, EOFError, tarfile.TarError) as error:
             # Without these files the trial fails, and its reason quotes the last line of this log.
             with (self.site.logs / "driver.log").open("a", encoding="utf-8") as log:

@@ -46,6 +46,8 @@ class ComposeFaults(Cluster):
         # A random suffix, because another campaign may run the same trial at the same time.
         self.run = f"lab-{site.environment[processes.TRIAL]}-{secrets.token_hex(3)}"
         self.parts: dict[str, ContainerPart] = {}
+        # The addresses of the engines that run them; empty: that of Docker's command.
+        self.engines: Sequence[str] = ("",)
         self._events: ContainerEvents | None = None
         self._driver: ContainerProcess | None = None
         self._dead: set[str] = set()

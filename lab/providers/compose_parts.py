@@ -37,6 +37,7 @@ class ContainerPart:
         meter: Reads its use; None if it had ended when it was first seen.
         agent: A program in it; None before its first use.
         helper: A program in another container that may change the network of this one.
+        address: The address of its engine; empty: that of Docker's command.
     """
 
     id: str
@@ -44,6 +45,7 @@ class ContainerPart:
     meter: Meter | None
     agent: ContainerAgent | None = field(default=None, repr=False)
     helper: ContainerAgent | None = field(default=None, repr=False)
+    address: str = ""
 
     def get_agent(self, log: Path) -> ContainerAgent:
         """Return the agent in this container, started if there is none."""
@@ -74,11 +76,12 @@ class ContainerPart:
             return []
 
 
-def part_of(details: Mapping[str, Any]) -> ContainerPart:
-    """Return the part of a container that the engine describes."""
+def part_of(details: Mapping[str, Any], address: str = "") -> ContainerPart:
+    """Return the part of a container that the engine at `address` describes."""
     identity, pid = details["Id"], details["State"]["Pid"]
     image = f"{details['Config']['Image']}@{details['Image'].removeprefix('sha256:')}"
-    return ContainerPart(identity, image, Meter(identity, pid) if pid else None)
+    meter = Meter(identity, pid, address) if pid else None
+    return ContainerPart(identity, image, meter, address=address)
 
 
 def below(tree: Sequence[Process], roots: Sequence[int]) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Follows the deaths of a trial's containers, in the engine's stream of events."""
+"""Follows the deaths of a trial's containers, in the streams of events of their engines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from lab.core.errors import ClusterError
 from lab.providers.engine import engine
@@ -25,36 +25,48 @@ class Death(NamedTuple):
 
 
 class ContainerEvents:
-    """One stream for a whole trial: repeated queries of the engine would use a whole core."""
+    """One stream of each engine for a whole trial: repeated queries would use a whole core.
 
-    def __init__(self, label: str) -> None:
+    Args:
+        label: The label of the containers, as ``NAME=VALUE``.
+        engines: The addresses of the engines; empty: that of Docker's command.
+    """
+
+    def __init__(self, label: str, engines: Sequence[str] = ("",)) -> None:
         self._deaths = queue.SimpleQueue[Death | str]()
         self._is_closed = False
-        with engine() as client:
-            # Helpers of faults have the label of the run, but no service: their end is no failure.
-            filters = {"label": [label, SERVICE], "event": ["die", "oom"]}
-            self._stream = client.api.events(since=int(time.time()), filters=filters, decode=True)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._streams = list[Any]()
+        # Helpers of faults have the label of the run, but no service: their end is no failure.
+        filters = {"label": [label, SERVICE], "event": ["die", "oom"]}
+        for address in engines:
+            with engine(address) as client:
+                # By the engine's clock, which may be off from that of this machine.
+                now = int(time.time()) if not address else None
+                stream = client.api.events(since=now, filters=filters, decode=True)
+            self._streams.append(stream)
+        readers = zip(engines, self._streams, strict=True)
+        self._readers = [threading.Thread(target=self._read, args=r, daemon=True) for r in readers]
+        for reader in self._readers:
+            reader.start()
 
-    def _read(self) -> None:
+    def _read(self, address: str, stream: Any) -> None:
         reason = NO_ENGINE
         try:
-            with engine():
-                for event in self._stream:
+            with engine(address):
+                for event in stream:
                     attributes = event["Actor"]["Attributes"]
                     name, code = attributes[SERVICE], attributes.get("exitCode", "")
                     self._deaths.put(Death(event["Action"], name, code))
         except ClusterError as error:
             reason = str(error)
         if not self._is_closed:
-            self._deaths.put(reason)
+            self._deaths.put(f"{address}: {reason}" if address else reason)
 
     def deaths(self) -> Iterator[Death]:
         """Yield the deaths since the last call.
 
         Raises:
-            ClusterError: The engine has ended the stream.
+            ClusterError: An engine has ended its stream.
         """
         with contextlib.suppress(queue.Empty):
             while True:
@@ -64,11 +76,12 @@ class ContainerEvents:
                 yield item
 
     def stop(self) -> None:
-        """End the stream."""
+        """End the streams."""
         from docker.errors import DockerException
 
-        # First, so that the reader does not report this end as one of the engine.
+        # First, so that no reader reports this end as one of its engine.
         self._is_closed = True
-        with contextlib.suppress(DockerException, OSError):  # over ssh, or the engine has ended it
-            self._stream.close()
-            self._reader.join()
+        for stream, reader in zip(self._streams, self._readers, strict=True):
+            with contextlib.suppress(DockerException, OSError):  # over ssh, or it has ended
+                stream.close()
+                reader.join()

@@ -17,16 +17,20 @@ PACK = "tar -C {folder} --exclude=./{excluded} -czf - . || test $? = 1"
 
 
 def put(
-    container: str, target: str, files: Mapping[str, bytes], folders: Sequence[str] = ()
+    container: str,
+    target: str,
+    files: Mapping[str, bytes],
+    folders: Sequence[str] = (),
+    address: str = "",
 ) -> None:
     """Write files and create folders below the folder `target` of a container.
 
-    The folders of a file need not exist.
+    The folders of a file need not exist. The container is of the engine at `address`.
 
     Raises:
         ClusterError: The container has ended, or `target` is missing.
     """
-    with engine() as client:
+    with engine(address) as client:
         client.api.put_archive(container, target, _archive(files, folders))
 
 

@@ -33,9 +33,16 @@ class _ExecStream:
     """The connection to a new program in a container."""
 
     def __init__(
-        self, container: str, argv: Sequence[str], variables: Mapping[str, str], *, has_input: bool
+        self,
+        container: str,
+        argv: Sequence[str],
+        variables: Mapping[str, str],
+        address: str,
+        *,
+        has_input: bool,
     ) -> None:
-        with engine() as client:
+        self._address = address
+        with engine(address) as client:
             created = client.api.exec_create(
                 container, [*argv], stdin=has_input, environment=dict(variables)
             )
@@ -61,7 +68,7 @@ class _ExecStream:
         """
         deadline = time.monotonic() + END_S
         while True:
-            with engine() as client:
+            with engine(self._address) as client:
                 state = client.api.exec_inspect(self.id)
             if not state["Running"] and state["ExitCode"] is not None:
                 return int(state["ExitCode"])
@@ -76,15 +83,20 @@ class _ExecStream:
         self._response.close()
 
 
-def run(container: str, *argv: str, environment: Mapping[str, str] | None = None) -> bytes:
-    """Run a program in a running container, and return its standard output.
+def run(
+    container: str,
+    *argv: str,
+    environment: Mapping[str, str] | None = None,
+    address: str = "",
+) -> bytes:
+    """Run a program in a running container of the engine at `address`; return its standard output.
 
     Raises:
         ClusterError: The program failed or was silent for `PATIENCE_S` seconds, or the container
             has ended.
     """
     parts = {OUTPUT: bytearray(), ERRORS: bytearray()}
-    connection = _ExecStream(container, argv, environment or {}, has_input=False)
+    connection = _ExecStream(container, argv, environment or {}, address, has_input=False)
     try:
         connection.socket.settimeout(PATIENCE_S)
         for kind, content in connection.frames():
@@ -131,11 +143,16 @@ class ContainerProcess:
     """
 
     def __init__(
-        self, container: str, argv: Sequence[str], environment: Mapping[str, str], errors: Path
+        self,
+        container: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        errors: Path,
+        address: str = "",
     ) -> None:
         self._argv = argv
         self._code: int | None = None
-        self._connection = _ExecStream(container, argv, environment, has_input=True)
+        self._connection = _ExecStream(container, argv, environment, address, has_input=True)
         self.stdin: BinaryIO = self._connection.socket.makefile("wb", 0)
         reading, writing = os.pipe()
         self.stdout: BinaryIO = os.fdopen(reading, "rb", 0)

@@ -13,6 +13,7 @@ import psutil
 
 from lab.host.connections import Connection, Parts
 from lab.providers import container_process
+from lab.providers.compose_parts import ContainerPart
 from lab.providers.engine import engine
 
 # IPv6 may be switched off.
@@ -31,31 +32,30 @@ IPV4_BYTES = 4
 
 
 def look(
-    ids: Mapping[str, str], servers: Collection[str], workers: Collection[str]
+    parts: Mapping[str, ContainerPart], servers: Collection[str], workers: Collection[str]
 ) -> tuple[Parts, list[Connection]]:
-    """Return the containers `ids` (by name) as parts of a trial, and their connections.
+    """Return containers (by name) as parts of a trial, and their connections.
 
-    A container counts as one process; its number is its position in `ids`.
+    A container counts as one process; its number is its position in `parts`.
 
     Raises:
         ClusterError: The engine reports an error, or a container has ended.
     """
-    numbers = {name: number for number, name in enumerate(ids)}
+    numbers = {name: number for number, name in enumerate(parts)}
     connections = []
-    for name, identity in ids.items():
-        with engine() as client:
-            networks = client.api.inspect_container(identity)["NetworkSettings"][
-                "Networks"
-            ].values()
+    for name, part in parts.items():
+        with engine(part.address) as client:
+            settings = client.api.inspect_container(part.id)["NetworkSettings"]
+        networks = settings["Networks"].values()
         addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
-        table = container_process.run(identity, "sh", "-c", TABLES).decode()
+        table = container_process.run(part.id, "sh", "-c", TABLES, address=part.address).decode()
         connections += read(table, numbers[name], name, addresses)
-    parts = Parts(
-        {numbers[name] for name in ids if name in servers},
+    described = Parts(
+        {numbers[name] for name in parts if name in servers},
         {name: {number} for name, number in numbers.items() if name in workers},
         {name: {number} for name, number in numbers.items()},
     )
-    return parts, connections
+    return described, connections
 
 
 def read(table: str, number: int, name: str, addresses: Sequence[str]) -> list[Connection]:

@@ -102,12 +102,13 @@ def test_a_container_that_talks_to_no_server_is_named(
 ) -> None:
     """Here the container of the server itself, which only accepts connections."""
     started, _ = cluster
-    ids = {name: part.id for name, part in started.parts.items()}
     # The message names the first part without a connection: the nodes must have theirs.
-    connections.prove(lambda: network.look(ids, {"redis"}, {"node0", "node1"}))
+    connections.prove(lambda: network.look(started.parts, {"redis"}, {"node0", "node1"}))
     monkeypatch.setattr(connections, "MISSING_S", 0.2)
     with pytest.raises(ClusterError, match="redis is connected to no server of this trial"):
-        connections.prove(lambda: network.look(ids, {"redis"}, {"redis", "node0", "node1"}))
+        connections.prove(
+            lambda: network.look(started.parts, {"redis"}, {"redis", "node0", "node1"})
+        )
 
 
 @pytest.mark.cluster

@@ -58,11 +58,11 @@ def test_a_node_that_dies_at_boot_is_named_with_the_last_line_of_its_log(
     def dying(_: BackendContext) -> Sequence[Command]:
         return [Command((sys.executable, "-c", "raise SystemExit('no such queue')"), 1)]
 
-    def late(details: Mapping[str, Any]) -> ContainerPart:
+    def late(details: Mapping[str, Any], address: str) -> ContainerPart:
         process = Path("/proc", str(details["State"]["Pid"]))
         while details["Config"]["Hostname"] == "node0" and process.exists():
             time.sleep(0.01)
-        return part_of(details)
+        return part_of(details, address)
 
     monkeypatch.setattr(Celery, "node_commands", dying)
     if is_seen_late:

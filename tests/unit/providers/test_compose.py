@@ -37,7 +37,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     api = SimpleNamespace(logs=lambda *_, **__: [b"starting\n", b"no such queue\n"])
 
     @contextlib.contextmanager
-    def fake() -> Iterator[Any]:
+    def fake(_: str = "") -> Iterator[Any]:
         yield SimpleNamespace(api=api)
 
     monkeypatch.setattr(compose, "engine", fake)

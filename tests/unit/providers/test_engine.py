@@ -107,3 +107,26 @@ def test_an_error_of_the_engine_becomes_a_sentence(
         with pytest.raises(ClusterError) as caught, engine.engine() as client:
             client.images.get("lab-node:1")
     assert str(caught.value) == "The image lab-node:1 is missing. Run: nox -s images"
+
+
+@pytest.mark.usefixtures("settings")
+def test_named_engines_are_addresses_and_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine of Docker's command has an empty address, so that no host is named twice."""
+    assert engine.named_engines() == ()
+    monkeypatch.setenv("LAB_ENGINES", "far  default ssh://me@n3 far")
+    assert engine.named_engines() == (SOCKET, "", "ssh://me@n3")
+    monkeypatch.setenv("LAB_ENGINES", "near")
+    with pytest.raises(ClusterError, match=r"near does not exist. Run: docker context ls"):
+        engine.named_engines()
+
+
+def test_a_named_engine_answers_itself(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever DOCKER_HOST says."""
+    monkeypatch.setenv("DOCKER_HOST", SOCKET)
+    with (
+        listening(FakeEngine(tmp_path), temporary / "socket") as address,
+        engine.engine(address) as client,
+    ):
+        assert client.version()["Version"] == "20.10"
