@@ -41,7 +41,12 @@ BOOTSTRAP = """#!/bin/sh
 echo 'I: running apt-get update...'
 for word; do case $word in *.tar) touch "$word" ;; esac; done
 """
-KINDS = {"containers": "container", "networks": "network", "volumes": "volume"}
+KINDS = {
+    "services": "service",
+    "containers": "container",
+    "networks": "network",
+    "volumes": "volume",
+}
 
 
 class FakeEngine:
@@ -49,7 +54,7 @@ class FakeEngine:
 
     Attributes:
         folder: A file in ``images/`` is an image; ``calls`` has one line per call.
-        objects: The containers, networks and volumes.
+        objects: The services, containers, networks and volumes.
         removed: The names of removed objects, in order.
     """
 
@@ -100,6 +105,8 @@ class FakeEngine:
                 "State": "running" if thing.running else "exited",
             }
             | {"Labels": {RUN: thing.run, OWNER: thing.owner}}
+            # As the engine describes a service.
+            | {"ID": thing.name, "Spec": {"Labels": {RUN: thing.run, OWNER: thing.owner}}}
             for thing in self.objects
             if thing.kind == KINDS[kind] and label in (RUN, f"{RUN}={thing.run}")
         ]

@@ -64,3 +64,49 @@ def test_remains_filters_by_the_label_of_the_run(engine: FakeEngine) -> None:
     engine.objects = [container, Remains("volume", "run-9", "run-8", "x:1:2", running=False)]
     assert reaper.remains("run-9") == [container]
     assert reaper.remains() == engine.objects
+
+
+def test_services_go_first_because_they_would_replace_their_containers(engine: FakeEngine) -> None:
+    """A stack of a killed lab has services, containers, a network and volumes."""
+    engine.objects = [
+        Remains(kind, f"{kind}-dead", "run-1", DEAD, running=False)
+        for kind in ("volume", "network", "container", "service")
+    ]
+    assert reaper.reap_dead() == 4
+    assert engine.removed == ["service-dead", "container-dead", "network-dead", "volume-dead"]
+
+
+def test_an_engine_that_manages_no_swarm_has_no_services(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses the list of services, and everything else is removed."""
+    answer = engine.answer
+
+    def refusing(method: str, path: str, query: dict[str, list[str]]) -> tuple[int, object]:
+        if path.endswith("/services"):
+            return 503, {"message": "This node is not a swarm manager."}
+        return answer(method, path, query)
+
+    monkeypatch.setattr(engine, "answer", refusing)
+    engine.objects = [Remains("volume", "v-dead", "run-1", DEAD, running=False)]
+    assert reaper.reap_dead() == 1
+    assert engine.removed == ["v-dead"]
+
+
+def test_the_engines_of_other_hosts_lose_their_volumes(
+    engine: FakeEngine, tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host of the swarm that does not answer keeps its volumes, and the others lose theirs."""
+    folder = tmp_path / "far"
+    folder.mkdir()
+    far = FakeEngine(folder)
+    with listening(far, temporary / "far") as address:
+        monkeypatch.setenv("LAB_ENGINES", f"unix://{temporary}/gone {address}")
+        engine.objects = [Remains("volume", "records", "run-1", DEAD, running=False)]
+        far.objects = [
+            Remains("volume", "records", "run-1", DEAD, running=False),
+            Remains("volume", "of-mine", "run-2", MINE, running=False),
+            Remains("network", "overlay", "run-1", DEAD, running=False),
+        ]
+        assert reaper.reap_dead() == 2
+    assert engine.removed == far.removed == ["records"]
