@@ -112,6 +112,7 @@ class TrialSet:
             deadline_s=self.deadline_s,
             offers=provider.offered(),
             is_on_host=provider.is_on_host,
+            shares_files=provider.shares_files,
             fault_lacks={kind: provider.fault_lack(kind) for kind in FaultKind},
         )
 

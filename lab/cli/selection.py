@@ -59,6 +59,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         quota_cpus=options.quota,
         offers=PROVIDERS[options.provider].offered(),
         is_on_host=PROVIDERS[options.provider].is_on_host,
+        shares_files=PROVIDERS[options.provider].shares_files,
         fault_lacks={kind: PROVIDERS[options.provider].fault_lack(kind) for kind in FaultKind},
         # Interleaved commits are compared with each other, not with references.
         references={} if options.turns or options.no_references else _references(chosen),

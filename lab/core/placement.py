@@ -21,6 +21,7 @@ class Placement:
     mode: kind of node (METHOD M22): ``cpuset``; ``quota``, if it may use its cores for a part of
         the time; ``oversubscribed``, if the nodes need more than the physical cores.
     dedicated: False if any two of driver, services and nodes share a CPU.
+    is_remote: Whether services or nodes have the CPUs of other machines.
     """
 
     driver: tuple[int, ...]
@@ -29,6 +30,7 @@ class Placement:
     lab: tuple[int, ...]
     mode: str
     dedicated: bool
+    is_remote: bool = False
 
 
 def available_cpus() -> tuple[int, ...]:
@@ -56,10 +58,8 @@ def place(
     import psutil  # `lab --help` and shell completion import this module
 
     wanted = topology.nodes * topology.cores_per_node
-    pool = list(reversed(cpus))
-    taken = [pool[index % len(pool)] for index in range(wanted)]
-    step = topology.cores_per_node
-    nodes = tuple(tuple(sorted(set(taken[at : at + step]))) for at in range(0, wanted, step))
+    nodes = blocks(cpus, topology.nodes, topology.cores_per_node)
+    taken = {cpu for node in nodes for cpu in node}
     fits = wanted <= len(cpus)
     cores = min(len(cpus), psutil.cpu_count(logical=False) or len(cpus))
     if topology.quota_cpus:
@@ -76,6 +76,13 @@ def place(
     services = services if has_services else ()
     dedicated = fits and bool(rest) and not set(driver) & set(services)
     return Placement(driver, services, nodes, lab, mode, dedicated)
+
+
+def blocks(cpus: Sequence[int], nodes: int, cores: int) -> tuple[tuple[int, ...], ...]:
+    """Give each node whole CPUs from the end of `cpus`; they share CPUs if there are too few."""
+    pool = list(reversed(cpus))
+    taken = [pool[index % len(pool)] for index in range(nodes * cores)]
+    return tuple(tuple(sorted({*taken[at : at + cores]})) for at in range(0, nodes * cores, cores))
 
 
 def cpu_text(cpus: Sequence[int]) -> str:

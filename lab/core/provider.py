@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, ClassVar, NamedTuple, Protocol
 
+from lab.core import placement
 from lab.core.backend import Backend
 from lab.core.environment_provider import Environments, NoEnvironments
 from lab.core.errors import ClusterError
 from lab.core.fault_hooks import FaultHooks
 from lab.core.faults import FaultKind
-from lab.core.model import BackendContext, Job, Periodic, Service, TrialSpec
+from lab.core.model import BackendContext, Job, Periodic, Service, Topology, TrialSpec
 from lab.core.placement import Placement
 
 
@@ -129,6 +130,8 @@ class Cluster(FaultHooks, ABC):
         environments: Creates the environments of `--with` and `--python`.
         is_on_host: Whether the processes of its clusters are processes of this machine. Arrivals
             that kill the submitter or query a monitor need that.
+        shares_files: Whether driver and nodes have a folder in common, as a system needs that keeps
+            its tasks in a file.
         start_s: Seconds that a cluster takes to start, in addition to its processes; only for
             estimates.
     """
@@ -137,12 +140,23 @@ class Cluster(FaultHooks, ABC):
     has_quotas: ClassVar[bool] = False
     environments: ClassVar[Environments] = NoEnvironments()
     is_on_host: ClassVar[bool] = False
+    shares_files: ClassVar[bool] = True
     start_s: ClassVar[float] = 0.0
 
     @classmethod
     def offered(cls) -> frozenset[Service]:
         """Return the services of `offers` that are available on this machine now."""
         return cls.offers
+
+    @classmethod
+    def place(cls, topology: Topology, *, has_services: bool, in_driver: bool) -> Placement:
+        """Return the CPUs of each role of a trial; `in_driver` as for `lab.core.placement.place`.
+
+        Raises:
+            ClusterError: A machine of the provider is not usable.
+        """
+        cpus = placement.available_cpus()
+        return placement.place(cpus, topology, has_services=has_services, in_driver=in_driver)
 
     @classmethod
     def require_importable(cls, workload: str) -> None:

@@ -61,6 +61,7 @@ def unsupported_reason(
     preflight: PreflightResult | None = None,
     *,
     is_on_host: bool = True,
+    shares_files: bool = True,
 ) -> str | None:
     """Return in one sentence why a trial cannot run; None if it can.
 
@@ -69,7 +70,10 @@ def unsupported_reason(
         offers: The servers of the provider.
         preflight: The result of the inline calls, if the task is a user's function.
         is_on_host: Whether the provider's clusters are processes of this machine.
+        shares_files: Whether driver and nodes of its clusters have a folder in common.
     """
+    if not shares_files and _has_file(spec.label):
+        return f"The system keeps its tasks in a file, which provider {spec.provider} cannot share."
     return next(_reasons(spec, offers, preflight, is_on_host=is_on_host), None)
 
 
@@ -107,6 +111,13 @@ def _reasons(
         yield "The system executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
         yield "The system has one worker slot."
+
+
+def _has_file(label: str) -> bool:
+    """Return whether the workers of a system find its tasks without a server."""
+    chosen = registry.select(label)
+    servers = services_of(chosen.backend, chosen.variant)
+    return not servers and registry.has_worker_processes(chosen)
 
 
 def _reasons_of_environment(backend: type[Backend], environment: str) -> Iterator[str]:

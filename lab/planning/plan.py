@@ -26,7 +26,7 @@ class Selection:
 
     workers_per_core: worker slots per core; empty: each case has its default.
     offers: servers that the provider can start.
-    is_on_host: whether the provider's clusters are processes of this machine.
+    is_on_host, shares_files: those of the provider's class (`lab.core.provider.Cluster`).
     fault_lacks: why the provider cannot do a kind of fault, for each such kind.
     references: labels that run in addition, as references of `labels`; the value is the smallest
         index at which a backend lists the reference (METHOD M18).
@@ -46,6 +46,7 @@ class Selection:
     quota_cpus: float = 0.0
     offers: frozenset[Service] = frozenset(Service)
     is_on_host: bool = True
+    shares_files: bool = True
     fault_lacks: Mapping[FaultKind, str] = field(default_factory=dict)
     references: Mapping[str, int] = field(default_factory=dict)
     pass_env: tuple[str, ...] = ()
@@ -229,7 +230,8 @@ def _unsupported_reason(
 ) -> str | None:
     if spec.fault and (lack := selection.fault_lacks.get(spec.fault.kind)):
         return f"Provider {spec.provider} cannot do the fault: {lack}."
-    return unsupported_reason(spec, selection.offers, preflight, is_on_host=selection.is_on_host)
+    places = {"is_on_host": selection.is_on_host, "shares_files": selection.shares_files}
+    return unsupported_reason(spec, selection.offers, preflight, **places)
 
 
 def _width(spec: TrialSpec) -> tuple[int, int]:

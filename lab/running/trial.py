@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.core import placement
 from lab.core.backend import capabilities, services_of
 from lab.core.durations import longest_s
 from lab.core.errors import ClusterError
@@ -89,10 +88,9 @@ class TrialObservation:
 
 
 def place(spec: TrialSpec) -> Placement:
-    """Return the CPUs of each role of a trial on this machine."""
+    """Return the CPUs of each role of a trial."""
     chosen = registry.select(spec.label)
-    return placement.place(
-        placement.available_cpus(),
+    return PROVIDERS[spec.provider].place(
         spec.topology,
         has_services=bool(services_of(chosen.backend, chosen.variant)),
         in_driver=not registry.has_worker_processes(chosen),

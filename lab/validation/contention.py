@@ -64,8 +64,13 @@ def cpus_of(placement: Placement) -> Mapping[str, frozenset[int]]:
 
 
 def cpus_of_trial(placement: Placement) -> frozenset[int]:
-    """Return the CPUs that driver, servers and workers use."""
+    """Return the CPUs of this machine that driver, servers and workers use.
+
+    If some of them are on other machines: those of the driver.
+    """
     of_roles = cpus_of(placement)
+    if placement.is_remote:
+        return of_roles["driver"]
     return frozenset().union(*(of_roles[role] for role in ROLES))
 
 

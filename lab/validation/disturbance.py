@@ -64,6 +64,7 @@ THRESHOLDS = (
     Threshold("swap_ins", 0, math.inf, "pages were read back from swap: {:.0f}", 1),
     Threshold("oom_kills", 0, 0, "memory was full, and the kernel killed processes: {:.0f}", 1),
 )
+UNKNOWN = Contention(None, None, None, "")
 # Read in ticks of 10 ms: only the part above the resolution of the window is used.
 IN_TICKS = ("steal", "cpu_taken")
 
@@ -77,7 +78,9 @@ def observed(outcome: TrialObservation, *, has_hits: bool = False) -> Disturbanc
     if begin is None or end is None:
         return None
     uses = contention.uses(outcome.placement, begin, end)
-    contended = contention.contention(begin.host, end.host, uses)
+    # The use of this machine by others is not known without that of the roles on it.
+    is_remote = outcome.placement.is_remote
+    contended = UNKNOWN if is_remote else contention.contention(begin.host, end.host, uses)
     cpus = contention.cpus_of_trial(outcome.placement)
     disturbed = disturbance(begin.host, end.host, contended, cpus)
     if not has_hits:

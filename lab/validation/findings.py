@@ -89,6 +89,9 @@ def _of_cpu(outcome: TrialObservation) -> list[Issue]:
     window_ns = end.host.t_ns - begin.host.t_ns
     if window_ns < CPU_CHECK_NS:
         return []
-    cpus = len({cpu for node in outcome.placement.nodes for cpu in node})
+    nodes = outcome.placement.nodes
+    # On several machines, CPUs of one number are several.
+    is_remote = outcome.placement.is_remote
+    cpus = sum(map(len, nodes)) if is_remote else len({cpu for node in nodes for cpu in node})
     used_ns = end.cpu.workers_ns - begin.cpu.workers_ns
     return cpu_check(used_ns, cpus, window_ns)

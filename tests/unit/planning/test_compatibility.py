@@ -80,3 +80,15 @@ def test_the_interpreter_of_the_lab_counts_without_an_environment(
         monkeypatch.setattr(sys, "version_info", version)
         assert registry.needed_python(registry.backend("interpreter-pool")) == text
         assert registry.needed_python(registry.backend("thread-pool")) == ""
+
+
+def test_machines_that_share_no_folder_cannot_run_a_system_with_a_file() -> None:
+    """A system with a server can, and one whose workers are in the driver."""
+
+    def reason(label: str) -> str | None:
+        spec = spec_of(label, provider="swarm")
+        return unsupported_reason(spec, frozenset(Service), shares_files=False)
+
+    why = "The system keeps its tasks in a file, which provider swarm cannot share."
+    assert reason("huey[process+sqlite]") == reason("django-q[orm+sqlite]") == why
+    assert reason("rq") is reason("thread-pool") is None

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.core.model import Topology
-from lab.core.placement import place
+from lab.core.placement import Placement, place
 from lab.core.provider import CpuUse
 from lab.recording import cpu_waits
 from lab.recording.cpu_waits import ThreadTimes
@@ -174,3 +174,10 @@ def _edge(worker: int) -> EdgeReading:
     times = psutil.Process(worker).cpu_times()
     used = CpuUse(0, 0, int((times.user + times.system) * SECOND))
     return EdgeReading(read_host(), used, 0, threads)
+
+
+def test_cpus_of_other_machines_are_none_of_this_one() -> None:
+    """Only the driver's are certainly here; a node's number may be that of any CPU."""
+    placed = Placement((0,), (1,), ((2, 3),), (0,), "cpuset", dedicated=True)
+    assert cpus_of_trial(placed) == {0, 1, 2, 3}
+    assert cpus_of_trial(replace(placed, is_remote=True)) == {0}

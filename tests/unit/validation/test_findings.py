@@ -116,3 +116,12 @@ def test_a_killed_process_hides_the_cpu_time_of_others_only(
     assert disturbed.steal == 0.25
     assert trial_row._used(outcome, control, has_hits=False)["cpu_workers_ns"] == 0
     assert "cpu_workers_ns" not in trial_row._used(outcome, disturbed, has_hits=True)
+
+
+def test_the_use_of_other_machines_is_not_compared_with_that_of_this_one() -> None:
+    """Workers elsewhere use no CPU here, so what others used here cannot follow from it."""
+    outcome = read_twice(observation(Fault(FaultKind.NONE)))
+    outcome.placement = replace(outcome.placement, is_remote=True)
+    disturbed = disturbance.observed(outcome)
+    assert disturbed is not None
+    assert (disturbed.other_cpu, disturbed.cpu_taken, disturbed.cpu_wait) == (None, None, None)
