@@ -112,6 +112,15 @@ class DriverProcess(Protocol):
         """Wait for its end, and return its exit code."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgentAddress:
+    """Where the agent of a node listens, whose machine has a clock and a disk of its own."""
+
+    node: int
+    host: str
+    port: int
+
+
 class CounterReading(NamedTuple):
     """One reading of one counter of one part of a cluster."""
 
@@ -184,6 +193,8 @@ class Cluster(FaultHooks, ABC):
         self.services = ""
         # The containers' images with their ids; empty without containers.
         self.images = ""
+        # The host of each node, nodes separated by |; empty if all are on this machine.
+        self.hosts = ""
         # Start of the first worker command in ns of CLOCK_MONOTONIC; None without workers.
         self.executed_ns: int | None = None
 
@@ -202,6 +213,11 @@ class Cluster(FaultHooks, ABC):
         The site's folder contains ``trial.json``. When `down` has returned, it also contains the
         files of the driver and the workers.
         """
+
+    @property
+    def agents(self) -> tuple[AgentAddress, ...]:
+        """Return the agents of the nodes; empty if the workers write the ledger of this kernel."""
+        return ()
 
     def write_record(self, name: str, content: bytes) -> None:
         """Write a file into the site's folder, where `down` does not replace it."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from lab.core.arrivals import present_kind
 from lab.core.faults import Fault, FaultKind
 from lab.core.model import ARRIVALS, Topology, TrialSpec
+from lab.core.provider import AgentAddress
 
 Kind = TypeVar("Kind")
 LARGEST = 2**63
@@ -22,10 +23,12 @@ class TrialRequest:
     """The contents of a driver's ``trial.json``; its setup is in the environment, as a worker's is.
 
     instrumentation_ns: instrumentation cost of a task, nanoseconds; None if it was not measured.
+    agents: those of nodes on other machines; empty if the ledger is shared memory.
     """
 
     spec: TrialSpec
     instrumentation_ns: float | None = None
+    agents: tuple[AgentAddress, ...] = ()
 
 
 def spec_to_json(spec: TrialSpec) -> dict[str, Any]:
@@ -96,4 +99,5 @@ def order_to_json(order: TrialRequest) -> dict[str, Any]:
 
 def order_from_json(fields: dict[str, Any]) -> TrialRequest:
     """Rebuild an order; the inverse of `order_to_json`."""
-    return TrialRequest(spec_from_json(fields["spec"]), fields["instrumentation_ns"])
+    agents = tuple(checked(AgentAddress, agent) for agent in fields["agents"])
+    return TrialRequest(spec_from_json(fields["spec"]), fields["instrumentation_ns"], agents)

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 
 from lab.core.errors import ClusterError
 from lab.core.printable import one_line
+from lab.core.provider import AgentAddress
 from lab.recording.node_agent import PART_BYTES, RECORD_NAME
 from lab.recording.node_clock import Exchange, OffsetReading, offset_reading
 
@@ -22,14 +23,6 @@ SILENCE_S = 5.0
 LONGEST_ANSWER = 64 << 20
 # Enough that one of them meets no queue, at a tenth of a millisecond each.
 N_EXCHANGES = 16
-
-
-class AgentAddress(NamedTuple):
-    """The address at which the agent of a node listens."""
-
-    node: str
-    host: str
-    port: int
 
 
 class RecordFile(NamedTuple):

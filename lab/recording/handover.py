@@ -13,7 +13,8 @@ from pathlib import Path
 
 from lab.core import files
 from lab.core.errors import ClusterError
-from lab.recording.agent_connection import AgentAddress, AgentConnection, RecordFile, RecordList
+from lab.core.provider import AgentAddress
+from lab.recording.agent_connection import AgentConnection, RecordFile, RecordList
 from lab.recording.ledger_reader import header
 from lab.recording.node_agent import checksum
 from lab.worker.ledger import FIRST_ROWS, MAGIC, ROW_BYTES
@@ -47,10 +48,10 @@ def hand_over(address: AgentAddress, token: str, folder: Path, within_s: float) 
                 listed = connection.records()
                 for record in listed.files:
                     _copy(connection, record, folder)
-            return tuple(f"{address.node}: {problem}" for problem in _problems(listed, folder))
+            return tuple(f"node {address.node}: {problem}" for problem in _problems(listed, folder))
         except ClusterError as error:
             if time.monotonic() > deadline:
-                return (f"{address.node}: {_arrived(listed, folder)}. {error}",)
+                return (f"node {address.node}: {_arrived(listed, folder)}. {error}",)
         time.sleep(RETRY_S)
 
 

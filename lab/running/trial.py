@@ -141,7 +141,7 @@ def _drive(
     outcome.commands = command_lines(cluster.site.backend, cluster.up())
     outcome.services, outcome.images = cluster.services, cluster.images
     outcome.executed_ns = cluster.executed_ns
-    order = TrialRequest(outcome.spec, instrumentation_ns)
+    order = TrialRequest(outcome.spec, instrumentation_ns, cluster.agents)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)
     if reason := logs.overflow(outcome.folder / "logs"):

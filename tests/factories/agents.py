@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.core.provider import AgentAddress
 from lab.recording import node_agent
-from lab.recording.agent_connection import AgentAddress, AgentConnection
+from lab.recording.agent_connection import AgentConnection
 from lab.recording.node_agent import NodeAgent
 from lab.worker import ledger
 
@@ -21,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 
 def address_of(port: int) -> AgentAddress:
     """Return the address of an agent on loopback."""
-    return AgentAddress("node 1", LOOPBACK, port)
+    return AgentAddress(1, LOOPBACK, port)
 
 
 @contextmanager

@@ -12,7 +12,13 @@ import pytest
 from lab.campaign import feasible, run_folder
 from lab.cli.main import main
 from lab.core.errors import ExitCode
-from lab.core.serialization import spec_from_json
+from lab.core.provider import AgentAddress
+from lab.core.serialization import (
+    TrialRequest,
+    order_from_json,
+    order_to_json,
+    spec_from_json,
+)
 from lab.planning import registry
 from lab.planning.plan import Plan
 from lab.planning.presets import EXPERIMENTS, OFFERED, PRESETS, STANDARD
@@ -110,3 +116,10 @@ def test_a_plan_that_takes_months_is_not_repeated(
     assert main(["bench", "--like", str(tmp_path / "run"), "--dry-run"]) == ExitCode.USAGE
     message = " ".join(capsys.readouterr().err.split())
     assert "takes about 40 days, more than the limit of 30" in message
+
+
+def test_an_order_names_the_agents_of_other_machines() -> None:
+    """The driver reads from JSON what the provider started."""
+    agents = (AgentAddress(0, "agent0", 7_000), AgentAddress(1, "10.0.0.7", 7_001))
+    order = TrialRequest(spec_of("inline"), 12.5, agents)
+    assert order_from_json(json.loads(json.dumps(order_to_json(order)))) == order
