@@ -7,13 +7,14 @@ section 8; Cristian, "Probabilistic clock synchronization" (1989). The exchange 
 smallest delay counts (clock filter, RFC 5905, section 10).
 
 Between two readings, both clocks are taken to run at constant rates. The bound of the error is that
-of the readings, and `WANDER_PPM` of the time to the nearer one (METHOD M14).
+of the readings, and `WANDER_PPM` of the time to the nearer one (METHOD M14). A reading that is
+worse than the line through its neighbours, because the driver or the network was busy, is not used.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 PPM = 1_000_000
@@ -82,10 +83,11 @@ class NodeClock:
         Raises:
             ValueError: There are fewer than two different instants.
         """
-        self._readings = sorted({reading.node_ns: reading for reading in readings}.values())
-        self._instants_ns = [reading.node_ns for reading in self._readings]
-        if len(self._readings) < 2:  # noqa: PLR2004 (a line)
+        self._taken = sorted({reading.node_ns: reading for reading in readings}.values())
+        if len(self._taken) < 2:  # noqa: PLR2004 (a line)
             raise ValueError("A node's clock needs a reading before and after the window.")
+        self._readings = _useful(self._taken)
+        self._instants_ns = [reading.node_ns for reading in self._readings]
 
     def to_driver(self, node_ns: int) -> int:
         """Return an instant of the node's clock on the driver's, ns."""
@@ -95,14 +97,7 @@ class NodeClock:
 
     def bound_ns(self, node_ns: int) -> int:
         """Return the largest error of `to_driver` at an instant of the node's clock, ns."""
-        left, right = self._around(node_ns)
-        away_ns = min(abs(node_ns - left.node_ns), abs(right.node_ns - node_ns))
-        error_ns = max(left.error_ns, right.error_ns)
-        if not left.node_ns <= node_ns <= right.node_ns:
-            # The line is continued, and the error of its slope counts as well.
-            total_ns = (left.error_ns + right.error_ns) * away_ns
-            error_ns += -(-total_ns // (right.node_ns - left.node_ns))
-        return error_ns - (-away_ns * WANDER_PPM // PPM) + RESOLUTION_NS
+        return _bound_ns(*self._around(node_ns), node_ns)
 
     def excess_ns(self) -> int:
         """Return how far a reading is off the line through its neighbours, beyond all bounds, ns.
@@ -116,6 +111,9 @@ class NodeClock:
             line = NodeClock([before, after])
             off_ns = abs(line.to_driver(reading.node_ns) - reading.driver_ns)
             excesses_ns.append(off_ns - line.bound_ns(reading.node_ns) - reading.error_ns)
+        for reading in self._taken:  # also those that are not used
+            off_ns = abs(self.to_driver(reading.node_ns) - reading.driver_ns)
+            excesses_ns.append(off_ns - self.bound_ns(reading.node_ns) - reading.error_ns)
         return max(excesses_ns)
 
     @property
@@ -131,3 +129,28 @@ class NodeClock:
         if 0 < at < len(self._readings):
             return self._readings[at - 1], self._readings[at]
         return self._readings[0], self._readings[-1]
+
+
+def _bound_ns(left: OffsetReading, right: OffsetReading, node_ns: int) -> int:
+    """Return the largest error at an instant on the line through two readings, ns."""
+    away_ns = min(abs(node_ns - left.node_ns), abs(right.node_ns - node_ns))
+    error_ns = max(left.error_ns, right.error_ns)
+    if not left.node_ns <= node_ns <= right.node_ns:
+        # The line is continued, and the error of its slope counts as well.
+        total_ns = (left.error_ns + right.error_ns) * away_ns
+        error_ns += -(-total_ns // (right.node_ns - left.node_ns))
+    return error_ns - (-away_ns * WANDER_PPM // PPM) + RESOLUTION_NS
+
+
+def _useful(taken: Sequence[OffsetReading]) -> list[OffsetReading]:
+    """Remove each reading that is worse than the line through its neighbours, the worst first."""
+    useful = [*taken]
+    for reading in sorted(taken, key=lambda reading: reading.error_ns, reverse=True):
+        if len(useful) < 3:  # noqa: PLR2004 (a line through two others)
+            break
+        at = useful.index(reading)
+        first = min(max(at - 1, 0), len(useful) - 3)
+        left, right = (near for near in useful[first : first + 3] if near is not reading)
+        if _bound_ns(left, right, reading.node_ns) < reading.error_ns:
+            del useful[at]
+    return useful

@@ -162,3 +162,24 @@ def test_readings_during_the_window_narrow_the_bound() -> None:
 
     assert bound_ns(NodeClock(taken)) < bound_ns(NodeClock([taken[0], taken[-1]]))
     assert len(taken) == len(READ_AT_NS)
+
+
+def test_a_poor_reading_does_not_widen_the_bound() -> None:
+    """The driver was busy during one reading: its neighbours say more, and it is still checked."""
+    skewed, rng = SkewedClock(HOUR_NS, 50.0), random.Random(3)
+    taken = readings(skewed, rng)
+    poor = offset_reading([skewed.exchange(BEGIN_NS + SECOND_NS // 2, 40_000, 0, 9_000_000)])
+    node_ns = [skewed.at(instant) for instant in range(BEGIN_NS, END_NS, SECOND_NS // 7)]
+    without, with_poor = NodeClock(taken), NodeClock([*taken, poor])
+    assert poor.error_ns > 4_000_000
+    assert [with_poor.bound_ns(at) for at in node_ns] == [without.bound_ns(at) for at in node_ns]
+    assert with_poor.excess_ns() == 0
+    # 20 ms off: that is more than the 4.5 ms of its error.
+    wrong = poor._replace(driver_ns=poor.driver_ns + 20_000_000)
+    assert NodeClock([*taken, wrong]).excess_ns() > 15_000_000
+
+
+def test_two_readings_are_kept() -> None:
+    """However poor they are: a line needs two."""
+    poor = [OffsetReading(at, at, 10**9) for at in (1, SECOND_NS, 2 * SECOND_NS)]
+    assert NodeClock(poor).bound_ns(SECOND_NS // 2) > 10**9
