@@ -13,8 +13,8 @@ from typing import NamedTuple, Self
 from lab.core.errors import ClusterError
 from lab.core.printable import one_line
 from lab.core.provider import AgentAddress
-from lab.recording.node_agent import PART_BYTES, RECORD_NAME
-from lab.recording.node_clock import Exchange, OffsetReading, offset_reading
+from lab.recording.node_agent import MOST_ZEROS, PART_BYTES, RECORD_NAME
+from lab.recording.node_clock import Exchange
 
 # The longest time without a byte of an answer.
 SILENCE_S = 5.0
@@ -23,6 +23,8 @@ SILENCE_S = 5.0
 LONGEST_ANSWER = 64 << 20
 # Enough that one of them meets no queue, at a tenth of a millisecond each.
 N_EXCHANGES = 16
+# A slow network is measured by the bytes that arrive in this time.
+TRANSFER_NS = 1_000_000_000
 
 
 class RecordFile(NamedTuple):
@@ -51,9 +53,13 @@ class AgentConnection:
         """
         with _as_cluster_errors():
             self._socket = socket.create_connection((address.host, address.port), SILENCE_S)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._answers = self._socket.makefile("rb")
-            self._socket.sendall(f"{token}\n".encode())
+            try:
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._socket.sendall(f"{token}\n".encode())
+            except OSError:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +70,10 @@ class AgentConnection:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._answers.close()
         self._socket.close()
 
@@ -77,15 +87,29 @@ class AgentConnection:
             received_ns, answered_ns = map(int, _complete(line).split())
         return Exchange(sent_ns, received_ns, answered_ns, returned_ns)
 
-    def clock(self, n: int = N_EXCHANGES) -> OffsetReading:
-        """Read the node's clock by `n` exchanges."""
-        with _as_cluster_errors():
-            return offset_reading(self.exchange() for _ in range(n))
+    def exchanges(self) -> list[Exchange]:
+        """Send the messages for one reading of the node's clock."""
+        return [self.exchange() for _ in range(N_EXCHANGES)]
 
     def finished(self, tasks: range) -> int:
         """Return how many executions of `tasks` have finished on the node."""
+        return self._count("finished", tasks)
+
+    def running(self, tasks: range) -> int:
+        """Return how many executions of `tasks` have started on the node and not finished."""
+        return self._count("running", tasks)
+
+    def bandwidth(self) -> float:
+        """Return how many bytes arrive in a second; the connection has no further use then."""
         with _as_cluster_errors():
-            return int(self._ask(f"finished {tasks.start} {tasks.stop}"))
+            n_left = n_bytes = int(self._ask(f"zeros {MOST_ZEROS}"))
+            begin_ns = monotonic_ns()
+            while n_left and monotonic_ns() - begin_ns < TRANSFER_NS:
+                part = self._answers.read1(min(n_left, PART_BYTES))
+                if not part:
+                    raise ClusterError("The connection ended within a transfer.")
+                n_left -= len(part)
+            return (n_bytes - n_left) * 1e9 / (monotonic_ns() - begin_ns)
 
     def records(self) -> RecordList:
         """List the files of the node's ledger."""
@@ -108,6 +132,10 @@ class AgentConnection:
                     raise ClusterError(f"The connection ended within {name}.")
                 n_left -= len(part)
                 yield part
+
+    def _count(self, request: str, tasks: range) -> int:
+        with _as_cluster_errors():
+            return int(self._ask(f"{request} {tasks.start} {tasks.stop}"))
 
     def _ask(self, request: str) -> str:
         self._socket.sendall(f"{request}\n".encode())

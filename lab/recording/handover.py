@@ -58,7 +58,7 @@ def hand_over(address: AgentAddress, token: str, folder: Path, within_s: float) 
 def _copy(connection: AgentConnection, record: RecordFile, folder: Path) -> None:
     path = folder / record.name
     with files.sentences(path):
-        size, digest = checksum(path, folder) if files.is_there(path) else (0, "")
+        size, digest = _copied(record, folder)
         if (size, digest) == record[1:]:
             return
         # A worker that still runs has changed the file: its rows are replaced, one after the other.
@@ -67,19 +67,24 @@ def _copy(connection: AgentConnection, record: RecordFile, folder: Path) -> None
             copy.seek(offset)
             for part in connection.read(record.name, offset):
                 copy.write(part)
-        if checksum(path, folder) != record[1:]:
+        if _copied(record, folder) != record[1:]:
             raise ClusterError(f"{record.name} changed while it was copied.")
+
+
+def _copied(record: RecordFile, folder: Path) -> tuple[int, str]:
+    """Return size and SHA-256 of the copy of a file, up to the size of the file.
+
+    The copy is longer if the file was cut short after an earlier call: those rows stay.
+    """
+    path = folder / record.name
+    return checksum(path, folder, record.size) if files.is_there(path) else (0, "")
 
 
 def _arrived(listed: RecordList | None, folder: Path) -> str:
     """Describe how much of a node's records has arrived."""
     if listed is None:
         return "its agent did not answer, so its records are missing or incomplete"
-    complete = sum(
-        files.is_there(folder / record.name)
-        and checksum(folder / record.name, folder) == record[1:]
-        for record in listed.files
-    )
+    complete = sum(_copied(record, folder) == record[1:] for record in listed.files)
     return f"{complete} of {len(listed.files)} record files arrived complete"
 
 

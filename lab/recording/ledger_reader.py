@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -180,11 +181,51 @@ class Writer(NamedTuple):
     created_ns: int
 
 
-class CompletionCounter:
-    """Counts finished executions of `tasks` during a trial, from memory shared with the workers.
+class Completions(ABC):
+    """Counts finished executions of some tasks during a trial; it makes no call to the backend.
 
-    It makes no call to the backend.
+    Attributes:
+        is_current: Whether the last count was of all workers, at one instant.
     """
+
+    is_current = True
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return how many executions have finished so far."""
+
+    @abstractmethod
+    def running(self) -> int:
+        """Return how many executions had started and not finished at the last `count`."""
+
+    def reaches(self, n: int, within_s: float) -> bool:
+        """Wait until `n` executions have finished, and return whether they have in time.
+
+        Each count takes the interpreter from a backend in this process: ten times as many counts
+        cost asyncio.to_thread a sixth of its rate on two cores. A longer interval loses no
+        precision, because finish times come from the records.
+        """
+        deadline = time.monotonic() + within_s
+        while self.count() < n:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
+    def settles(self, within_s: float) -> bool:
+        """Wait until no task that has started is unfinished, and return whether none is in time."""
+        deadline = time.monotonic() + within_s
+        self.count()
+        while self.running():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_S)
+            self.count()
+        return True
+
+
+class CompletionCounter(Completions):
+    """Counts finished executions of `tasks` in memory that this process shares with the workers."""
 
     def __init__(self, folder: Path, tasks: range = range(2**63)) -> None:
         self.folder, self._tasks = folder, tasks
@@ -210,30 +251,9 @@ class CompletionCounter:
             created_ns = int(Path(name).stem.rpartition("-")[2])
             yield Writer(words[2], words[3], words[1], tasks, created_ns)
 
-    def reaches(self, n: int, within_s: float) -> bool:
-        """Wait until `n` executions have finished, and return whether they have in time.
-
-        Each count takes the interpreter from a backend in this process: ten times as many counts
-        cost asyncio.to_thread a sixth of its rate on two cores. A longer interval loses no
-        precision, because finish times come from the records.
-        """
-        deadline = time.monotonic() + within_s
-        while self.count() < n:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LOOK_S)
-        return True
-
-    def settles(self, within_s: float) -> bool:
-        """Wait until no task that has started is unfinished, and return whether none is in time."""
-        deadline = time.monotonic() + within_s
-        self.count()
-        while any(writer.unfinished for writer in self.writers()):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(LOOK_S)
-            self.count()
-        return True
+    def running(self) -> int:
+        """Return how many executions had started and not finished at the last `count`."""
+        return sum(len(writer.unfinished) for writer in self.writers())
 
     def _open(self, name: str, size: int) -> None:
         if size < ROW_BYTES or size % ROW_BYTES:  # incomplete, or not a ledger

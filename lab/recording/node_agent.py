@@ -10,8 +10,10 @@ further line is a request, and has one line as its answer:
 ====================  ========================================================================
 ``clock``             two instants of this machine's clock: request received, answer sent, ns
 ``finished FROM TO``  how many executions of the tasks FROM to TO - 1 have finished
+``running FROM TO``   how many had started and not finished
 ``files``             JSON: the free bytes of the disk, and name, size and SHA-256 of each file
 ``read OFFSET NAME``  how many bytes the file has from OFFSET on; then these bytes
+``zeros N``           N, at most `MOST_ZEROS`; then as many zero bytes, to measure the network
 ====================  ========================================================================
 
 The answer to a request that failed begins with ``error``.
@@ -40,6 +42,8 @@ from lab.recording.ledger_reader import CompletionCounter
 TOKEN = "LAB_TOKEN"  # noqa: S105 (the name of a variable)
 LONGEST_LINE = 4_096
 PART_BYTES = 1 << 20
+# An eighth of a second at 1 Gbit/s.
+MOST_ZEROS = 16 << 20
 # Names of the lab's records; tasks may write other files into the folder.
 RECORD_NAME = re.compile(r"\d+(?:-\d+)+\.(?:bin|error)", re.ASCII)
 
@@ -62,13 +66,15 @@ class NodeAgent(socketserver.ThreadingTCPServer):
         self._counters: dict[tuple[int, int], CompletionCounter] = {}
         self._lock = threading.Lock()
 
-    def finished(self, first: int, end: int) -> int:
-        """Return how many executions of the tasks `first` to `end` - 1 have finished."""
+    def counted(self, request: str, first: int, end: int) -> int:
+        """Count the executions of the tasks `first` to `end` - 1: `finished` or `running`."""
         with self._lock:
             # One counter for each range: it reads only what is new since its last count.
             if (first, end) not in self._counters:
                 self._counters[first, end] = CompletionCounter(self._folder, range(first, end))
-            return self._counters[first, end].count()
+            counter = self._counters[first, end]
+            finished = counter.count()
+            return finished if request == "finished" else counter.running()
 
     def listing(self) -> dict[str, object]:
         """Return the free bytes of the disk, and name, size and SHA-256 of each record file."""
@@ -89,11 +95,11 @@ class NodeAgent(socketserver.ThreadingTCPServer):
         return files.opened(path, path.parent)
 
 
-def checksum(path: Path, root: Path) -> tuple[int, str]:
-    """Return size and SHA-256 of a file below `root`."""
+def checksum(path: Path, root: Path, most: int = 2**63) -> tuple[int, str]:
+    """Return size and SHA-256 of a file below `root`, or of its first `most` bytes."""
     hashed = hashlib.sha256()
     with files.opened(path, root) as file:
-        while part := file.read(PART_BYTES):
+        while part := file.read(min(PART_BYTES, most - file.tell())):
             hashed.update(part)
         return file.tell(), hashed.hexdigest()
 
@@ -124,15 +130,19 @@ class _Requests(socketserver.StreamRequestHandler):
                     self._answer(line)
 
     def _answer(self, line: bytes) -> None:
-        n_bytes = 0
+        n_bytes, zeros = 0, b""
         with contextlib.ExitStack() as stack:
             try:
                 request, *arguments = line.decode("ascii").split()
                 if request == "files":
                     answer = json.dumps(self.server.listing())
-                elif request == "finished":
+                elif request in ("finished", "running"):
                     first, end = map(int, arguments)
-                    answer = str(self.server.finished(first, end))
+                    answer = str(self.server.counted(request, first, end))
+                elif request == "zeros":
+                    (n_zeros,) = map(int, arguments)
+                    zeros = bytes(min(n_zeros, MOST_ZEROS))
+                    answer = str(len(zeros))
                 else:
                     offset, name = arguments
                     file = stack.enter_context(self.server.opened(name))
@@ -140,7 +150,7 @@ class _Requests(socketserver.StreamRequestHandler):
                     answer = str(n_bytes)
             except (OSError, ValueError, LabError) as error:
                 answer = " ".join(f"error: {type(error).__name__}: {error}".split())
-            self.wfile.write(f"{answer}\n".encode())
+            self.wfile.write(f"{answer}\n".encode() + zeros)
             if n_bytes:  # and no byte more, if the file grows meanwhile
                 self.connection.sendfile(file, file.tell(), n_bytes)
 

@@ -18,7 +18,7 @@ from lab.recording.agent_connection import AgentConnection
 from lab.recording.corrected_records import correct
 from lab.recording.handover import hand_over
 from lab.recording.ledger_reader import executions
-from lab.recording.node_clock import NodeClock
+from lab.recording.node_clock import NodeClock, offset_reading
 from tests.factories.agents import TOKEN, AgentProcess, address_of
 
 OFFSET_S = 10 * 3_600
@@ -82,15 +82,15 @@ def test_waits_agree_with_those_on_one_clock(
     copies.mkdir()
     offset_ns, due_ns = wall_offset_ns(), []
     with AgentConnection(address, TOKEN) as connection:
-        readings = [connection.clock()]
+        readings = [offset_reading(connection.exchanges())]
         for task_id in range(N_TASKS):
             due_ns.append(time.monotonic_ns())
             worker.stdin.write(f"{task_id}\n")
             while connection.finished(range(N_TASKS)) <= task_id:
                 time.sleep(0.001)
             if task_id % 50 == 25:
-                readings.append(connection.clock())
-        readings.append(connection.clock())
+                readings.append(offset_reading(connection.exchanges()))
+        readings.append(offset_reading(connection.exchanges()))
     worker.stdin.close()
     assert hand_over(address, TOKEN, records, 10.0) == ()
     clock = NodeClock(readings)

@@ -64,7 +64,9 @@ class AgentProcess:
     def kill(self) -> None:
         """End it by SIGKILL."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
 
 
 def write_ledger(folder: Path, name: str, tasks: range, rows: int = 8) -> Path:

@@ -267,3 +267,26 @@ def test_a_full_disk_here_is_a_sentence_and_the_copy_continues_later(
             hand_over_by(port, copies)
     assert hand_over_by(port, copies) == ()
     assert content(copies) == content(node)
+
+
+def test_a_file_that_was_cut_short_between_two_calls_keeps_its_rows(
+    tmp_path: Path, copies: Path
+) -> None:
+    """Rows that arrived before stay, also those that the node has lost since; a new one comes.
+
+    A second call finds the copy complete.
+    """
+    node = tmp_path / "node"
+    node.mkdir()
+    path = write_ledger(node, "1-0-7-1", range(5))
+    whole = path.read_bytes()
+    with served(node) as port:
+        assert hand_over_by(port, copies) == ()
+        changed = bytearray(whole[:300])
+        changed[ledger.ROW_BYTES * 2] ^= 1
+        path.write_bytes(changed)
+        for _ in range(2):
+            assert hand_over_by(port, copies) == (
+                "node 1: 1-0-7-1.bin was cut short: 300 of 576 bytes.",
+            )
+            assert (copies / path.name).read_bytes() == bytes(changed) + whole[300:]

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from lab.core.errors import ClusterError
-from lab.recording import node_agent
+from lab.recording import agent_connection, node_agent
 from lab.recording.agent_connection import AgentConnection
 from lab.recording.node_agent import NodeAgent, checksum
-from lab.recording.node_clock import NodeClock
+from lab.recording.node_clock import NodeClock, offset_reading
+from lab.worker import ledger
 from tests.factories.agents import (
     LOOPBACK,
     TOKEN,
@@ -52,7 +53,7 @@ def test_a_reading_of_the_own_clock_has_no_offset(tmp_path: Path) -> None:
         for _ in range(100):
             exchange = connection.exchange()
             assert list(exchange) == sorted(exchange)
-        reading = connection.clock()
+        reading = offset_reading(connection.exchanges())
     assert abs(reading.node_ns - reading.driver_ns) <= reading.error_ns
 
 
@@ -70,7 +71,7 @@ def test_a_clock_that_is_hours_off_and_drifts_is_read(
     taken, instants_ns = [], []
     with connected(tmp_path) as connection:
         for _ in range(3):
-            taken.append(connection.clock())
+            taken.append(offset_reading(connection.exchanges()))
             before_ns, node_ns, after_ns = time.monotonic_ns(), skewed_ns(), time.monotonic_ns()
             instants_ns.append((before_ns, node_ns, after_ns))
             time.sleep(0.05)
@@ -89,6 +90,35 @@ def test_finished_tasks_are_counted_while_they_finish(tmp_path: Path) -> None:
         write_ledger(tmp_path, "1-0-8-2", range(13, 15))
         assert connection.finished(range(10, 20)) == 5
         assert connection.finished(range(10)) == 2
+
+
+def test_running_tasks_are_counted(tmp_path: Path) -> None:
+    """One has started and not finished; one of another phase does not count."""
+    words = ledger.create(str(tmp_path / "1-0-7-1.bin"), 1, 0, 8)
+    for row, task_id in enumerate((9, 10, 11), start=1):
+        words[row * ledger.WORDS], words[row * ledger.WORDS + 2] = task_id, 1_000
+    ledger.finish(words, 2 * ledger.WORDS, 2_000, 0)
+    with connected(tmp_path) as connection:
+        assert connection.running(range(10, 20)) == 1
+        assert connection.finished(range(10, 20)) == 1
+        ledger.finish(words, 3 * ledger.WORDS, 2_000, 0)
+        assert connection.running(range(10, 20)) == 0
+
+
+def test_a_transfer_has_a_rate_and_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It moves 16 MiB at most, and ends in time on a slow network."""
+    with connected(tmp_path) as connection:
+        rate = connection.bandwidth()
+        assert 0 < rate < 1e12
+        # The connection is at its end: all bytes of the transfer have arrived.
+        assert connection.finished(range(10)) == 0
+    monkeypatch.setattr(agent_connection, "TRANSFER_NS", 0)
+    with connected(tmp_path) as connection:
+        assert connection.bandwidth() == 0
+    with served(tmp_path) as port, socket.create_connection((LOOPBACK, port), 10) as link:
+        link.sendall(f"{TOKEN}\nzeros {2**40}\n".encode())
+        with link.makefile("rb") as answers:
+            assert int(answers.readline()) == node_agent.MOST_ZEROS
 
 
 def test_an_agent_that_was_killed_counts_the_same_again(tmp_path: Path) -> None:
@@ -130,7 +160,11 @@ def test_only_records_are_listed_and_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"unknown\n", b"finished 1\n", b"finished a b\n", b"read\n", b"\xff\xfe\n"]
+    "line",
+    [
+        *(b"\n", b"unknown\n", b"finished 1\n", b"finished a b\n", b"read\n", b"\xff\xfe\n"),
+        *(b"zeros\n", b"zeros -1\n", b"running 1\n"),
+    ],
 )
 def test_a_request_that_is_none_is_an_error(line: bytes, tmp_path: Path) -> None:
     """The agent answers, and goes on."""
