@@ -114,7 +114,7 @@ class DriverProcess(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentAddress:
-    """Where the agent of a node listens, whose machine has a clock and a disk of its own."""
+    """The address of a node's agent; the node's machine has a clock and a disk of its own."""
 
     node: int
     host: str

@@ -39,16 +39,16 @@ from lab.core.model import (
     Task,
 )
 from lab.core.serialization import order_from_json
-from lab.driver import pacing, readiness, uninstrumented
+from lab.driver import in_system, pacing, readiness, uninstrumented
 from lab.driver.load_generator import LoadGenerator, sentence, submit_call
+from lab.driver.node_records import records_of
 from lab.driver.schedule_wait import ScheduleWait
 from lab.driver.under_fault import UnderFault
 from lab.planning import registry
 from lab.planning.fault_tasks import with_fault_tasks
 from lab.planning.phases import Phase
 from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
-from lab.recording.ledger_reader import LOOK_S, CompletionCounter, unfinished
-from lab.recording.sample import Sample
+from lab.recording.ledger_reader import LOOK_S, unfinished
 from lab.recording.server_stats import ServerSampler
 from lab.worker.ledger import Journal
 
@@ -81,11 +81,13 @@ class Driver:
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))
         journal = Journal(str(folder / "intents.bin"), total)
         self.offering = LoadGenerator(self.backend, self.promised, journal)
+        self.counters = ServerSampler(setup.endpoints)
+        self.records = records_of(folder / "ledger", order.agents, self.counters.samples)
+        self.status["missing"] = self.records.missing
+        self.watcher = self.records.counter(Phase.WARM_UP.ids)
         self.under_fault = None
         if fault := self.spec.fault:
-            self.under_fault = UnderFault(self.backend, self.offering, self.spec, fault, folder)
-        self.watcher = CompletionCounter(folder / "ledger", Phase.WARM_UP.ids)
-        self.counters = ServerSampler(setup.endpoints)
+            self.under_fault = UnderFault(self.offering, self.spec, fault, self.records, folder)
 
     def run(self) -> None:
         """Run all phases; an exception that ends them early becomes the reason of the trial."""
@@ -98,14 +100,14 @@ class Driver:
             self._end(Status.FAILED, sentence(error))
         # The backend is stopped in every case; this does not change the status of the trial.
         self._enter(Phase.STOP)
-        status, reason = Status(self.status["status"]), self.status["reason"]
-        timer = self._deadline(STOP_DEADLINE_S, status, reason)
+        timer = self._deadline(STOP_DEADLINE_S, self.status["status"], self.status["reason"])
         self.stop()
         timer.cancel()
         self._enter("ended")
 
     def boot(self) -> None:
         """Start the client or the pool."""
+        self.records.connect()
         begin_ns = time.monotonic_ns()
         self.backend.start()
         self.status["start_call_ns"] = time.monotonic_ns() - begin_ns
@@ -118,13 +120,13 @@ class Driver:
         A backend that takes no tasks and reads its jobs at its start is not verified here: the
         first firing of each job in the window shows that it works.
         """
-        module, ledger = registry.workload("io")[1], self.folder / "ledger"
+        module = registry.workload("io")[1]
         if self.promised & {Capability.SUBMIT, Capability.BATCH}:
             make = partial(self._tasks, Phase.VERIFY, module=module)
-            readiness.prove(self.offering, module, make, ledger, self.spec.topology)
+            readiness.prove(self.offering, module, make, self.records, self.spec.topology)
         elif Capability.RESCHEDULE in self.promised:
             make = partial(self._tasks, Phase.WARM_UP, module=module)
-            readiness.prove_scheduler(self.offering, module, make, ledger)
+            readiness.prove_scheduler(self.offering, module, make, self.records)
 
     def quiet(self) -> None:
         """Wait while the lab checks connections, and for traffic to end unless tasks follow."""
@@ -144,11 +146,12 @@ class Driver:
     def measure(self) -> None:
         """Offer the window's tasks as planned, or let its jobs fire when they are due."""
         arrival = self.spec.arrival
-        # Both before the gate, so that their time is outside the window.
+        # Before the gate, so that their time is outside the window.
         self.counters.start()
+        self.records.read_clocks()
         freeze_gc()
         self._gate("measure")
-        self.watcher = CompletionCounter(self.folder / "ledger", Phase.MEASURE.ids)
+        self.watcher = self.records.counter(Phase.MEASURE.ids)
         self.offering.accepted = 0
         # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
@@ -165,7 +168,7 @@ class Driver:
             self.offering.in_turn(self.tasks, arrival, self.spec.deadline_s)
         else:
             if isinstance(arrival, Burst | Paced):
-                threading.Thread(target=self._look, daemon=True).start()
+                threading.Thread(target=self._watch, daemon=True).start()
             instants = [begin + n for n in self.offsets]
             submit = submit_call(self.backend, arrival, self.tasks)
             offer = self.under_fault.offer if self.under_fault else self.offering.offer
@@ -180,7 +183,7 @@ class Driver:
     def _appointments(self, arrival: Periodic) -> ScheduleWait:
         executes = self.backend.executes
         answers = {j.id: right_answer(self.module, j, executes=executes) for j in self.jobs}
-        return ScheduleWait(arrival, self.jobs, answers, self.folder / "ledger")
+        return ScheduleWait(arrival, self.jobs, answers, self.records)
 
     def drain(self) -> None:
         """Wait until every accepted task has finished or the deadline; the rest is censored."""
@@ -199,6 +202,8 @@ class Driver:
         has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
         if self.offering.error:  # of a batch, whose call raised for one task while others still run
             self.watcher.settles(self.spec.deadline_s)
+        # This takes longer than half of a message, so no record ends later than the window.
+        self.records.read_clocks()
         self.status["t_end_ns"] = time.monotonic_ns()
         if not has_ended:
             self.status["reason"] = (
@@ -211,8 +216,8 @@ class Driver:
 
     def _why(self, tasks: Sequence[Task]) -> str:
         """Return the error that the backend reports for one of the unfinished tasks, if any."""
+        task_ids = unfinished(self.records.fetch(), [task.id for task in tasks])
         timer = self._deadline(STOP_DEADLINE_S, Status.TIMEOUT, self.status["reason"])
-        task_ids = unfinished(self.folder / "ledger", [task.id for task in tasks])
         error = self.offering.failure_of(task_ids, RESULT_S)
         timer.cancel()
         return f" The result of one: {error}" if error else ""
@@ -222,13 +227,11 @@ class Driver:
         # The rate of a burst in which something failed is no throughput.
         is_burst = isinstance(self.spec.arrival, Burst) and not self.under_fault
         if is_burst and not self.status["reason"]:
-            cost_ns = (
-                None
-                if self._instrumentation_ns is None
-                else self._instrumentation_ns + self.spec.check_ns
-            )
+            cost_ns = self._instrumentation_ns
+            if cost_ns is not None:
+                cost_ns += self.spec.check_ns
             self.status["reason"] = uninstrumented.offer_again(
-                self.offering, self.tasks, self.folder / "ledger", cost_ns, self.spec.deadline_s
+                self.offering, self.tasks, self.records, cost_ns, self.spec.deadline_s
             )
             self._gate("again")
 
@@ -237,16 +240,10 @@ class Driver:
         with contextlib.suppress(Exception):  # the status is written already
             self.backend.stop()
 
-    def _look(self) -> None:
-        """Sample how many tasks are in the system, for Little's law (METHOD M13)."""
-        watcher = CompletionCounter(self.folder / "ledger", Phase.MEASURE.ids)
+    def _watch(self) -> None:
+        finished = self.records.counter(Phase.MEASURE.ids)
         while "t_end_ns" not in self.status:
-            # Finished tasks are counted first, so the difference includes tasks accepted meanwhile.
-            finished = watcher.count()
-            in_system = max(0, self.offering.accepted - finished)
-            now_ns, name = time.monotonic_ns(), "in_system"
-            count = Sample(t_ns=now_ns, source="ledger", metric=name, value=in_system, unit="tasks")
-            self.counters.samples.append(count)
+            self.counters.samples += in_system.samples(finished, self.offering)
             time.sleep(LOOK_S)
 
     def _tasks(
@@ -273,8 +270,11 @@ class Driver:
         self._await_go()
 
     def _end(self, status: Status, reason: str = "") -> None:
-        self.status["status"] = status
-        self.status["reason"] = reason or self.status["reason"]
+        reason = reason or self.status["reason"]
+        if missing := self.records.hand_over():
+            # With a fault it is a result: a host that is lost takes its records along.
+            status = Status.FAILED if (status, self.under_fault) == (Status.OK, None) else status
+        self.status |= {"status": status, "reason": reason, "missing": missing}
         self.status["samples"] = [asdict(sample) for sample in self.counters.samples]
         if self.offering.error:
             self.status["submit_error"] = self.offering.error

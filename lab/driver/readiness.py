@@ -17,9 +17,10 @@ from lab.core.errors import LabError
 from lab.core.model import Job, Task, Topology
 from lab.driver.load_generator import LoadGenerator
 from lab.driver.schedule_wait import await_runs
+from lab.driver.worker_records import WorkerRecords
 from lab.planning.phases import Phase
 from lab.planning.tasks import right_answer
-from lab.recording.ledger_reader import CompletionCounter, Execution, executions, unfinished
+from lab.recording.ledger_reader import Completions, Execution, executions, unfinished
 from lab.worker.ledger import time_namespace
 
 WAIT_US = 30_000
@@ -51,7 +52,7 @@ def prove(
     offering: LoadGenerator,
     module: ModuleType,
     make: Callable[..., list[Task]],
-    ledger: Path,
+    records: WorkerRecords,
     topology: Topology,
 ) -> None:
     """Offer rounds of waiting tasks, until the ledger proves every worker slot.
@@ -61,7 +62,7 @@ def prove(
         module: The workload of the tasks.
         make: Returns tasks; takes their number `n`, their wait `size` in microseconds, and the
             number `skip` of tasks made before.
-        ledger: Folder of the workers' records.
+        records: Those of the workers.
         topology: Nodes and worker slots to prove.
 
     Raises:
@@ -75,14 +76,16 @@ def prove(
         tasks = make(n=n, size=wait_us, skip=skip)
         skip += n
         # The ids of the verify phase begin at 0, so `skip` is also the id after the last task.
-        watcher = CompletionCounter(ledger, range(tasks[0].id, skip))
+        watcher = records.counter(range(tasks[0].id, skip))
         sent = time.monotonic_ns()
         offering.offer(Phase.VERIFY, tasks, [sent] * n)
         if offering.error:
             raise LabError(f"The backend refused a task of the verify phase. {offering.error}")
-        _await(offering, tasks, watcher, deadline)
+        _await(offering, tasks, watcher, records, deadline)
         answers = {task.id: right_answer(module, task, executes=backend.executes) for task in tasks}
-        if is_proven(ledger, answers, sent, time.monotonic_ns(), topology):
+        ledger = records.fetch()
+        earliest = sent - records.bound_ns
+        if is_proven(ledger, answers, earliest, time.monotonic_ns(), topology):
             return
         if time.monotonic() > deadline:
             break
@@ -93,7 +96,11 @@ def prove(
 
 
 def _await(
-    offering: LoadGenerator, tasks: Sequence[Task], watcher: CompletionCounter, deadline: float
+    offering: LoadGenerator,
+    tasks: Sequence[Task],
+    watcher: Completions,
+    records: WorkerRecords,
+    deadline: float,
 ) -> None:
     """Wait until all tasks have finished, or until the deadline.
 
@@ -104,14 +111,17 @@ def _await(
     while watcher.count() < len(tasks) and time.monotonic() < deadline:
         time.sleep(0.002)
         if time.monotonic() > check_at:
-            pending = unfinished(watcher.folder, [task.id for task in tasks])
+            pending = unfinished(records.fetch(), [task.id for task in tasks])
             if error := offering.failure_of(pending, RESULT_S):
                 raise LabError(f"A task of the verify phase failed. {error}")
             check_at = time.monotonic() + CHECK_S
 
 
 def prove_scheduler(
-    offering: LoadGenerator, module: ModuleType, make: Callable[..., list[Task]], ledger: Path
+    offering: LoadGenerator,
+    module: ModuleType,
+    make: Callable[..., list[Task]],
+    records: WorkerRecords,
 ) -> None:
     """Schedule one job after another, each for `TRY_S` seconds, until one has run.
 
@@ -131,7 +141,7 @@ def prove_scheduler(
         begin = time.monotonic_ns()
         offering.jobs(Phase.WARM_UP, [job], begin)
         deadline_ns = begin + round((every_s + TRY_S) * 1e9)
-        has_run = await_runs(ledger, answers, {job.id: begin}, deadline_ns)
+        has_run = await_runs(records, answers, {job.id: begin}, deadline_ns)
         offering.no_more_jobs()
         if has_run:
             return

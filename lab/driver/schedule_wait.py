@@ -15,8 +15,9 @@ from lab.core import fire_times
 from lab.core.durations import GRACE_S, first_run_s
 from lab.core.errors import LabError
 from lab.core.model import Job, Periodic
+from lab.driver.worker_records import WorkerRecords
 from lab.host import wall_clock
-from lab.recording.ledger_reader import LOOK_S, CompletionCounter, executions
+from lab.recording.ledger_reader import LOOK_S, executions
 from lab.worker.ledger import OK
 
 # The wall clock is read at this interval, together with CLOCK_MONOTONIC (METHOD M26).
@@ -30,7 +31,7 @@ class ScheduleWait:
     arrival: Periodic
     jobs: Sequence[Job]
     answers: Mapping[int, int]
-    ledger: Path
+    records: WorkerRecords
 
     def keep(self, begin_ns: int, remove: Callable[[], None]) -> dict[str, Any]:
         """Wait until each job has fired for its last occurrence, or until that period is over.
@@ -65,7 +66,7 @@ class ScheduleWait:
             time.sleep(min(left_s, MINUTE_S))
             readings.append(wall_clock.read())
         since = {job_id: begin for job_id, (begin, _) in last.items()}
-        await_runs(self.ledger, self.answers, since, end_ns)
+        await_runs(self.records, self.answers, since, end_ns)
         if self.arrival.is_removed:
             remove()
             # One period may pass by chance without a firing of a job that was not removed.
@@ -89,7 +90,7 @@ class ScheduleWait:
         """
         deadline_ns = time.monotonic_ns() + round(first_run_s(self.arrival) * 1e9)
         since = dict.fromkeys(self.answers, 0)
-        runs = await_runs(self.ledger, self.answers, since, deadline_ns)
+        runs = await_runs(self.records, self.answers, since, deadline_ns)
         # In descending order, so that the earliest firing of a job replaces the others.
         return {job_id: started_ns for started_ns, job_id in sorted(runs, reverse=True)}
 
@@ -101,14 +102,17 @@ class ScheduleWait:
 
 
 def await_runs(
-    ledger: Path, answers: Mapping[int, int], since_ns: Mapping[int, int], deadline_ns: int
+    records: WorkerRecords,
+    answers: Mapping[int, int],
+    since_ns: Mapping[int, int],
+    deadline_ns: int,
 ) -> Sequence[tuple[int, int]]:
     """Wait until each job of `since_ns` has fired since its instant there, or until the deadline.
 
     Finished firings are counted, which is cheap; the ledger is parsed only when there are enough.
 
     Args:
-        ledger: Folder of the ledger's files.
+        records: Those of the workers.
         answers: Job id -> checksum of the right answer.
         since_ns: Job id -> instant after which a firing counts.
         deadline_ns: End of the wait; all instants are in ns of CLOCK_MONOTONIC.
@@ -119,13 +123,13 @@ def await_runs(
     Raises:
         LabError: A job raised an exception or returned a wrong answer.
     """
-    watcher = CompletionCounter(ledger, range(min(answers), max(answers) + 1))
+    watcher = records.counter(range(min(answers), max(answers) + 1))
     n_read = 0
     while True:
         n, is_late = watcher.count(), time.monotonic_ns() >= deadline_ns
         # Without a new firing since the last reading, the ledger has the same content.
         if is_late or n >= max(n_read + 1, len(since_ns)):
-            runs = _runs(ledger, answers)
+            runs = _runs(records.fetch(), answers)
             n_read = n
             fired = {job for start, job in runs if job in since_ns and start >= since_ns[job]}
             if is_late or fired == since_ns.keys():

@@ -17,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lab.core.backend import Backend
 from lab.core.errors import LabError
 from lab.core.faults import HORIZONS, Fault, FaultKind, Role
 from lab.core.model import Capability, Task, TrialSpec
 from lab.core.outcomes import TaskState
 from lab.driver.load_generator import LoadGenerator, Submit
+from lab.driver.worker_records import WorkerRecords
 from lab.planning.fault_tasks import DECIDING, outlive_work_s
 from lab.planning.phases import Phase
 from lab.planning.redelivery import SETTLE_S
@@ -51,9 +51,15 @@ class UnderFault:
     """
 
     def __init__(
-        self, backend: Backend, offering: LoadGenerator, spec: TrialSpec, fault: Fault, folder: Path
+        self,
+        offering: LoadGenerator,
+        spec: TrialSpec,
+        fault: Fault,
+        records: WorkerRecords,
+        folder: Path,
     ) -> None:
-        self._backend, self._offering, self._folder = backend, offering, folder
+        self._offering, self._records, self._folder = offering, records, folder
+        self._backend = offering.backend
         self.limit_s, self._fault = spec.deadline_s, fault
         if fault.kind is FaultKind.OUTLIVE:
             self.limit_s += outlive_work_s(spec)
@@ -134,7 +140,7 @@ class UnderFault:
 
     def _progress(self) -> _Progress:
         started, finished = Counter[int](), Counter[int]()
-        for path in (self._folder / "ledger").glob("*.bin"):
+        for path in self._records.fetch().glob("*.bin"):
             for record in executions(path)[1]:
                 started[record.task_id] += 1
                 finished[record.task_id] += bool(record.finished_ns)

@@ -19,9 +19,10 @@ from pathlib import Path
 from lab.core.errors import LabError
 from lab.core.model import Task
 from lab.driver.load_generator import LoadGenerator, sentence
+from lab.driver.worker_records import WorkerRecords
 from lab.planning.phases import UNINSTRUMENTED, Phase
 from lab.planning.tasks import freeze_gc
-from lab.recording.ledger_reader import CompletionCounter, executions, task_errors
+from lab.recording.ledger_reader import executions, task_errors
 from lab.worker.ledger import NO_RECORD, OK
 
 # As many as throughput needs, and one in a hundred tasks of a larger burst.
@@ -42,7 +43,7 @@ def n_marks(n_tasks: int) -> int:
 def offer_again(
     offering: LoadGenerator,
     tasks: Sequence[Task],
-    ledger: Path,
+    records: WorkerRecords,
     instrumentation_ns: float | None,
     deadline_s: float,
 ) -> str:
@@ -51,7 +52,7 @@ def offer_again(
     Args:
         offering: Submits the tasks; it has offered the burst, and all its tasks have finished.
         tasks: The tasks of the burst.
-        ledger: Folder of the workers' records.
+        records: Those of the workers.
         instrumentation_ns: Instrumentation cost of a task; None: unknown, and nothing is offered.
         deadline_s: Longest wait for the markers.
 
@@ -62,8 +63,11 @@ def offer_again(
         LabError: A task was refused or raised, so that the rate is not that of the work.
     """
     marks = n_marks(len(tasks))
+    if instrumentation_ns is None or not marks:
+        return ""
+    ledger = records.fetch()
     recorded = _finished_ns(ledger, Phase.MEASURE)
-    if instrumentation_ns is None or not marks or len(recorded) < len(tasks):
+    if len(recorded) < len(tasks):
         return ""
     times = 1
     # A system that forks for each task has a file for each, but no more at once than slots.
@@ -74,7 +78,8 @@ def offer_again(
             break
         again, places = with_marked_tasks([*tasks] * times, marks, phase)
         begin_ns = _offered(offering, phase, again, places)
-        CompletionCounter(ledger, phase.ids).reaches(marks, deadline_s)
+        records.counter(phase.ids).reaches(marks, deadline_s)
+        ledger = records.fetch()
         # Before the markers are counted: an exception is the better reason for a missing one.
         _check(ledger)
         if len(finished_ns := _finished_ns(ledger, phase)) < marks:

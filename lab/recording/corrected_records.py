@@ -12,11 +12,11 @@ from lab.core import files
 from lab.recording.driver_status import INSTANTS
 from lab.recording.ledger_reader import Execution, Header
 from lab.recording.node_clock import NodeClock
-from lab.worker.ledger import MAGIC, ROW_BYTES, WORDS
+from lab.worker.ledger import MAGIC, ROW_BYTES, WORDS, time_namespace
 
 # Node, slot and process, the instant of the file, and the id of a task that raised.
 NAME = re.compile(r"(\d+-\d+-\d+)-(\d+)((?:-\d+)?\.(?:bin|error))", re.ASCII)
-IMPORTED = Header._fields.index("imported_ns")
+IMPORTED, NAMESPACE = (Header._fields.index(name) for name in ("imported_ns", "time_namespace"))
 STARTED, FINISHED = (Execution._fields.index(name) for name in ("started_ns", "finished_ns"))
 
 
@@ -57,6 +57,8 @@ def _correct_rows(data: bytearray, clock: NodeClock) -> int:
         if not len(words) or words[0] != MAGIC:
             return 0
         words[IMPORTED] = _corrected(words[IMPORTED], clock)
+        # The instants are now of the driver's clock.
+        words[NAMESPACE] = time_namespace()
         largest_ns = 0
         for row in range(WORDS, len(words), WORDS):
             for word in (row + STARTED, row + FINISHED):

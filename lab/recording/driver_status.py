@@ -79,7 +79,7 @@ def _is_sample(value: Any) -> bool:
 
 RULES: Mapping[str, Callable[[Any], bool]] = {
     "status": lambda value: value in ["running", *Status],
-    **dict.fromkeys(("reason", "submit_error", "plan_hash"), lambda value: isinstance(value, str)),
+    **dict.fromkeys(("reason", "submit_error", "plan_hash", "missing"), _is_text),
     "settings": lambda value: isinstance(value, dict),
     **dict.fromkeys(("t_begin_ns", "t_end_ns", "start_call_ns"), _is_instant),
     "phases": _each(_is_phase),

@@ -162,14 +162,27 @@ def counts(table: pd.DataFrame) -> dict[TaskOutcome, int]:
     return {outcome: int(by_class.get(str(outcome), 0)) for outcome in TaskOutcome}
 
 
-def negative_durations(tasks: pd.DataFrame) -> int:
+def negative_durations(tasks: pd.DataFrame, bounds_ns: pd.Series | int = 0) -> int:
     """Count durations below zero: t1 - t0, t2 - t1, t3 - t1 and t4 - t3 (METHOD M14).
 
-    ``t2 > t3`` is legal: a worker may start before submit returns.
+    ``t2 > t3`` is legal: a worker may start before submit returns. `bounds_ns` is the largest error
+    of each t3, which is of another clock than t1 on another machine.
     """
-    pairs = (("t0_ns", "t1_ns"), ("t1_ns", "t2_ns"), ("t1_ns", "t3_ns"), ("t3_ns", "t4_ns"))
+    pairs = (("t0_ns", "t1_ns"), ("t1_ns", "t2_ns"), ("t3_ns", "t4_ns"))
     # A comparison with a null instant is null, and `sum` skips it: a missing end is no error.
-    return sum(int((tasks[end] < tasks[start]).sum()) for start, end in pairs)
+    before_submit = int((tasks["t3_ns"] + bounds_ns < tasks["t1_ns"]).sum())
+    return before_submit + sum(int((tasks[end] < tasks[start]).sum()) for start, end in pairs)
+
+
+def without_records(table: pd.DataFrame) -> pd.DataFrame:
+    """Replace `lost-silent` and `partial` by `unknown`, because records of the workers are missing.
+
+    Args:
+        table: The result of `outcomes`, or of a trial with a fault.
+    """
+    unproven = [str(TaskOutcome.LOST_SILENT), str(TaskOutcome.PARTIAL)]
+    lacks_record = table["outcome"].isin(unproven)
+    return table.assign(outcome=table["outcome"].mask(lacks_record, str(TaskOutcome.UNDECIDED)))
 
 
 def generator_check(
@@ -201,6 +214,17 @@ def generator_check(
         dead_s = inverse_cdf(submit_s, 99) + inverse_cdf(lag_s, 99)
         findings.append(_gaps(np.diff(t1) / 1e9, dead_s, arrival.rate_hz))
     return [finding for finding in findings if finding]
+
+
+def ceiling_per_s(sent: pd.DataFrame) -> float | None:
+    """Return the rate at which the submit calls of one driver would take all of its time.
+
+    Args:
+        sent: `SubmitRow` columns of the tasks that were offered; None without a call that returned.
+    """
+    calls_ns = (sent["t2_ns"] - sent["t1_ns"]).dropna()
+    mean_ns = float(calls_ns.mean()) if len(calls_ns) else 0.0
+    return 1e9 / mean_ns if mean_ns > 0 else None
 
 
 def _limited(flag: Flag, fault: str) -> Issue:

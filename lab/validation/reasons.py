@@ -43,9 +43,11 @@ def ending(
         reason = f"A task wrote into the ledger's folder: {foreign[0]}{more}."
         return Ending(Status.FAILED, reason)
     ended = _ended_early(outcome, status, tasks) or _counted(outcome, status, counted, tasks)
+    missing = str(status.get("missing", ""))
     if ended.status == Status.OK:
-        return Ending(ended.status, _without_hit(outcome.hits))
-    return Ending(ended.status, _with_cause(ended.reason, outcome.folder))
+        return Ending(ended.status, _without_hit(outcome.hits) or missing)
+    reason = _with_cause(ended.reason, outcome.folder)
+    return Ending(ended.status, f"{reason} {missing}".strip())
 
 
 def _without_hit(hits: Sequence[FaultRow]) -> str:
@@ -73,11 +75,12 @@ def _ended_early(
         last = last_line(outcome.folder / "logs" / "driver.log")
         return Ending(Status.FAILED, f"The driver {how}{where}: {last}")
     reasons = [str(status.get("reason", ""))]
-    if began := trial_files.cut_short(tasks):
+    # Without a reason of the driver, records are missing, among them perhaps the ends of these.
+    if reasons[0] and (began := trial_files.cut_short(tasks)):
         reasons.append(f"{began} of them started and did not finish.")
     if "submit_error" in status:
         reasons.append(_refused(status))
-    return Ending(Status(driver_status), " ".join(reasons))
+    return Ending(Status(driver_status), " ".join(filter(None, reasons)))
 
 
 def _counted(

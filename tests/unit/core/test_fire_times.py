@@ -12,6 +12,7 @@ import pytest
 from lab.core import fire_times
 from lab.core.model import Job, Periodic
 from lab.driver.schedule_wait import ScheduleWait
+from lab.driver.worker_records import WorkerRecords
 from lab.host import wall_clock
 from lab.planning.phases import Phase
 from lab.validation.schedule_match import match_firings
@@ -59,7 +60,8 @@ def written(
         ledger.finish(words, row, start + S // 1000, execution.checksum(None))
     ledger._forget()
     arrival = Periodic(1, 1, every_s=job.every_s)
-    return ScheduleWait(arrival, [job], {job.id: execution.checksum(None)}, folder)
+    records = WorkerRecords(folder, [])
+    return ScheduleWait(arrival, [job], {job.id: execution.checksum(None)}, records)
 
 
 def test_a_window_ends_after_the_last_occurrences(

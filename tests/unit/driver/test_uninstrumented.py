@@ -26,6 +26,7 @@ from lab.analysis.metrics.throughput import (
 from lab.analysis.statistics import RefusedError
 from lab.core.model import Burst, Paced, Task, Topology, TrialSpec
 from lab.driver import uninstrumented
+from lab.driver.worker_records import WorkerRecords
 from lab.planning.phases import MOST_TASKS, UNINSTRUMENTED, Phase
 from lab.running import trial
 from lab.validation.trial_row import TrialResult, collect
@@ -166,7 +167,7 @@ def test_a_repeated_burst_that_does_not_finish_has_a_reason(
     monkeypatch.setattr(uninstrumented, "_finished_ns", lambda _, phase: of_phase[phase])
     lossy: Any = SimpleNamespace(backend=SimpleNamespace(workers=1), offer_sparsely=lambda *_: 0)
     tasks = [Task(i, "module:run", i) for i in range(100)]
-    reason = uninstrumented.offer_again(lossy, tasks, tmp_path, 1e6, 0.02)
+    reason = uninstrumented.offer_again(lossy, tasks, WorkerRecords(tmp_path, []), 1e6, 0.02)
     assert reason == "The uninstrumented burst did not finish."
 
 

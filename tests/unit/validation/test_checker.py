@@ -9,7 +9,14 @@ import pytest
 
 from lab.core.outcomes import TaskOutcome
 from lab.results.schema.task import OutcomeRow, SubmitRow, TaskRow
-from lab.validation.checker import counts, negative_durations, outcomes, waiting
+from lab.validation.checker import (
+    ceiling_per_s,
+    counts,
+    negative_durations,
+    outcomes,
+    waiting,
+    without_records,
+)
 
 BIG = 2**62 + 1  # a checksum that a float would round
 LEDGER_TYPES = dict.fromkeys(
@@ -99,6 +106,23 @@ def test_a_trial_without_records_has_no_verdicts() -> None:
     assert sum(counts(outcomes(*tables([], []), {})).values()) == 0
     assert counts(outcomes(*tables([submit(1)], []), {1: 0}))[TaskOutcome.LOST_SILENT] == 1
     assert counts(outcomes(*tables([], [run(1)]), {}))[TaskOutcome.UNEXPECTED] == 1
+
+
+def test_a_task_whose_record_may_be_missing_is_not_lost() -> None:
+    """Of tasks that were lost or did not finish, nothing is known; the others keep their class."""
+    runs = [run(1), run(2, "unstarted"), run(3, "unfinished"), run(4, "raised"), run(5, answer=1)]
+    submits = [submit(task_id) for task_id in range(1, 6)]
+    table = outcomes(*tables(submits, runs), dict.fromkeys(range(1, 6), BIG))
+    assert table.outcome.tolist() == ["ok", "lost-silent", "partial", "failed", "wrong-answer"]
+    known = without_records(table)
+    assert known.outcome.tolist() == ["ok", "unknown", "unknown", "failed", "wrong-answer"]
+
+
+def test_the_ceiling_of_a_driver_is_that_of_its_submit_calls() -> None:
+    """Calls of 1 us and 3 us: 500,000 in a second; a call that did not return has no duration."""
+    sent = pd.DataFrame({"t1_ns": [0, 10_000, 20_000], "t2_ns": [1_000, 13_000, None]})
+    assert ceiling_per_s(sent) == pytest.approx(500_000.0)
+    assert ceiling_per_s(sent.iloc[2:]) is None
 
 
 def test_negative_durations_counts_only_impossible_ones() -> None:
