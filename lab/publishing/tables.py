@@ -52,6 +52,7 @@ class PublishedTables(RunTables):
         if table == "trial":
             rows["reason"] = self._reasons(rows)
             rows["settings"] = _each(rows["settings"], self._scrub.settings)
+            rows["node_hosts"] = _each(rows["node_hosts"], _numbered)
         if table == "claim":  # an untested claim quotes the reason of a trial
             trials = RunTables.__getitem__(self, "trial")
             quoted = dict(zip(trials.reason, self._reasons(trials), strict=True))
@@ -78,6 +79,13 @@ def _each(texts: pd.Series, change: Callable[[str], str]) -> pd.Series:
     """Change each distinct text once, because a million rows may have few; null stays null."""
     changed = {text: change(text) for text in texts.dropna().unique()}
     return texts.map(changed).astype(texts.dtype)
+
+
+def _numbered(hosts: str) -> str:
+    """Replace the name of each host by its number, which shows which nodes are on one host."""
+    names = hosts.split("|")
+    numbers = {name: f"host {number}" for number, name in enumerate(dict.fromkeys(names), start=1)}
+    return "|".join(numbers[name] for name in names) if hosts else ""
 
 
 def _without(quoted: Mapping[str, str], text: str) -> str:

@@ -75,6 +75,7 @@ class TrialObservation:
     died: str = ""
     services: str = ""
     images: str = ""
+    hosts: str = ""
     commands: str = ""
     executed_ns: int | None = None
     begin: EdgeReading | None = None
@@ -140,7 +141,7 @@ def _drive(
     on_phase("up")
     outcome.commands = command_lines(cluster.site.backend, cluster.up())
     outcome.services, outcome.images = cluster.services, cluster.images
-    outcome.executed_ns = cluster.executed_ns
+    outcome.executed_ns, outcome.hosts = cluster.executed_ns, cluster.hosts
     order = TrialRequest(outcome.spec, instrumentation_ns, cluster.agents)
     (outcome.folder / "trial.json").write_text(json.dumps(order_to_json(order)))
     _follow(cluster, cluster.start_driver(), outcome, on_phase)

@@ -70,4 +70,5 @@ def _placed(outcome: TrialObservation) -> dict[str, Any]:
         "driver_cpus": cpu_text(placement.driver),
         "service_cpus": cpu_text(placement.services),
         "node_cpus": "|".join(map(cpu_text, placement.nodes)),
+        "node_hosts": outcome.hosts,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ from lab.running.trial import TrialObservation
 from lab.validation import checker, disturbance, fault_records, trial_files
 from lab.validation.dimensions import identity
 from lab.validation.findings import findings
+from lab.validation.node_network import node_network
 from lab.validation.reasons import ending
 
 UNFINISHED = (
@@ -81,13 +82,18 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         outcomes = checker.waiting(outcomes, tasks, submits, end_ns)
     records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
     judged = fault_records.judge(outcome, outcomes, records)
+    if status.get("missing"):
+        judged = replace(judged, outcomes=checker.without_records(judged.outcomes))
+    network = node_network(tasks, [Sample(**read) for read in status.get("samples", [])])
     counted = _counted(spec, submits, tasks, judged.outcomes) | judged.columns
+    counted["n_negative"] = checker.negative_durations(tasks, network.bounds_ns)
     # A trial outside a campaign is not judged by the machine.
     is_judged = context.calibration_ns is not None
     disturbed = disturbance.observed(outcome, has_hits=bool(judged.hits)) if is_judged else None
     ended = ending(outcome, status, counted, tasks)
     issues = findings(outcome, status, records, counted, judged.hits)
-    flag, reasons = disturbance.judge_disturbance(disturbed, [*issues, *judged.issues])
+    issues += [*judged.issues, *network.issues]
+    flag, reasons = disturbance.judge_disturbance(disturbed, issues)
     row = {
         **dict.fromkeys(f.name for f in fields(TrialRow)),
         # The nulls come first: whatever a killed trial lacks, its row has every column.
@@ -98,6 +104,7 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
         **trial_files.read_first_task(folder, tasks),
         **_used(outcome, disturbed, has_hits=bool(judged.hits)),
         **_speed(context),
+        **network.columns,
         **trial_files.read_counters(spec, status),
         "status": ended.status,
         "reason": ended.reason,
@@ -185,9 +192,9 @@ def _counted(
         "n_re_executed": counts[TaskOutcome.RE_EXECUTED],
         "n_failed_though_done": counts[TaskOutcome.FAILED_THOUGH_DONE],
         "n_unknown": counts[TaskOutcome.UNDECIDED],
-        "n_negative": checker.negative_durations(tasks),
         "worker_processes": trial_files.worker_processes(window),
         "lag_p99_ns": round(inverse_cdf(lag, 99)) if is_paced else None,
+        "ceiling_per_s": checker.ceiling_per_s(sent) if is_paced else None,
     }
 
 

@@ -27,7 +27,8 @@ from lab.results.schema.trial import TrialRow as TrialRow
 # 2.1  outcomes, states, hits and promises of trials with a fault, in tables outcome and trial;
 #      cpu_taken, cpu_wait, calibration_ns and work_ns of a trial; flag `disturbed`
 # 2.2  commands of a trial
-SCHEMA_VERSION = "2.2"
+# 2.3  host of each node, error of the clocks and network between machines
+SCHEMA_VERSION = "2.3"
 
 
 TABLES: dict[str, type[Any]] = {

@@ -71,8 +71,9 @@ class SampleRow:
     trial_id: str = column("identifier of the trial")
     t_ns: int = column("instant of the reading", "ns", most=LATEST_NS)
     source: str = column(
-        "host, driver, services, workers, ledger, container:NAME, or the name of a server for its "
-        "own statistics, from which the sampler's requests are subtracted"
+        "host, driver, services, workers, ledger, container:NAME, node:NUMBER for the clock and "
+        "the network of a node on another machine, or the name of a server for its own statistics, "
+        "from which the sampler's requests are subtracted"
     )
     metric: str = column("name of the counter")
     value: float = column("value of the counter")

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lab.core.cell import Cell
 from lab.core.column import LATEST_NS, column
+from lab.results.schema.machines import MachineColumns
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,10 @@ class AttemptKey:
     position: int = column("position in the random order of the block", least=0)
 
 
-# Without slots, because Python refuses a class of two bases that both have some. The columns of the
+# Without slots, because Python refuses a class of several bases that have some. The columns of the
 # last base come first.
 @dataclass(frozen=True)
-class TrialRow(Cell, AttemptKey):
+class TrialRow(MachineColumns, Cell, AttemptKey):
     """One attempt at a trial, with the columns of its cell."""
 
     ABOUT: ClassVar[str] = "One attempt at a trial; the trial is the unit of statistics."
@@ -177,7 +178,11 @@ class TrialRow(Cell, AttemptKey):
         fill=0,
         least=0,
     )
-    n_negative: int = column("negative durations; any one makes the trial invalid", least=0)
+    n_negative: int = column(
+        "negative durations, between two machines beyond their bound; any one makes the trial "
+        "invalid",
+        least=0,
+    )
     worker_processes: int | None = column(
         "processes that executed tasks of the window", "processes", least=0
     )
@@ -267,10 +272,18 @@ class TrialRow(Cell, AttemptKey):
         "share of the window in which a runnable process waited for a CPU (PSI)"
     )
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
+    # The share of its time that the driver spends in submit calls is the rate divided by it (M7).
+    ceiling_per_s: float | None = column(
+        "rate at which the submit calls would take all the time of the driver; empty unless paced",
+        "tasks/s",
+        since="2.3",
+        least=0,
+    )
     status: str = column("ok, failed, timeout, skipped or interrupted")
     # A failed trial is a row with its reason, and not a missing row (METHOD M35).
     reason: str = column(
-        "reason for a status other than ok, or why a fault hit nothing; one sentence"
+        "reason for a status other than ok, why a fault hit nothing, or which records are missing "
+        "after one"
     )
     flag: str = column("ok, noisy, disturbed or invalid (METHOD M23)")
     flag_reasons: str = column("reasons for the flag, separated by ;")

@@ -142,6 +142,14 @@ def test_hits_are_published_without_paths(scrub: Scrub, tmp_path: Path) -> None:
     assert str(Path.home()) not in f"{rows['proof'][0]} {rows['reason'][0]}"
 
 
+def test_hosts_are_published_as_numbers(scrub: Scrub, tmp_path: Path) -> None:
+    """Their names are private; which nodes share a host is not."""
+    hosts = ["db7.corp|web1|db7.corp", "", "web1"]
+    rows = pd.DataFrame([a_row("trial", node_hosts=text, settings="{}") for text in hosts])
+    published = PublishedTables(tmp_path, scrub).scrubbed("trial", rows)
+    assert published["node_hosts"].tolist() == ["host 1|host 2|host 1", "", "host 1"]
+
+
 def test_publish_removes_the_output_of_a_users_function(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
