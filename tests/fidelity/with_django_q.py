@@ -15,7 +15,10 @@ from tests.fidelity import stamps
 
 NAME = "tests.fidelity.with_django_q"
 SECRET_KEY = "not-a-secret"  # noqa: S105
-INSTALLED_APPS = ["django_q"]
+# Those of `startproject` that have tables, because SQLite reads the schema at each connection:
+# 130 us of CPU time more for 14 tables than for 3.
+PROJECT = [f"django.contrib.{name}" for name in ("auth", "contenttypes", "sessions")]
+INSTALLED_APPS = [*PROJECT, "django_q"]
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",

@@ -12,11 +12,6 @@ import django
 
 from tests.fidelity import stamps
 
-if __name__ != "__main__":  # they contain the path of the database, which `main` chooses
-    from tests.fidelity.with_django_q import DATABASES, SECRET_KEY
-
-    __all__ = ["DATABASES", "SECRET_KEY"]
-
 NAME = "tests.fidelity.with_django_tasks"
 BACKEND, REDIS = "FIDELITY_BACKEND", "FIDELITY_REDIS"
 BACKENDS = {"database": "django_tasks_db.DatabaseBackend", "rq": "django_tasks_rq.RQBackend"}
@@ -24,10 +19,14 @@ WORKERS = {
     "database": ["db_worker"],
     "rq": ["rqworker", "default", "--job-class", "django_tasks_rq.Job"],
 }
+APPS = {"database": ["django_tasks_db"], "rq": ["django_tasks_rq", "django_rq"]}
 TASKS = {"default": {"BACKEND": BACKENDS[os.environ.get(BACKEND, "database")]}}
-INSTALLED_APPS = ["django_tasks", "django_tasks_db"]
+if __name__ != "__main__":  # they contain the path of the database, which `main` chooses
+    from tests.fidelity.with_django_q import DATABASES, PROJECT, SECRET_KEY
+
+    __all__ = ["DATABASES", "SECRET_KEY"]
+    INSTALLED_APPS = [*PROJECT, "django_tasks", *APPS[os.environ[BACKEND]]]
 if os.environ.get(BACKEND) == "rq":
-    INSTALLED_APPS = ["django_tasks", "django_tasks_rq", "django_rq"]
     RQ_QUEUES = {"default": {"URL": os.environ[REDIS]}}
 
 
