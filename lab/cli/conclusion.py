@@ -45,10 +45,12 @@ def counts(rows: Sequence[TrialRow]) -> str:
     overloaded = sum(map(is_overloaded, rows))
     notes = {Flag.DISTURBED: f" ({overloaded} overloaded: {OVERLOADED})" * bool(overloaded)}
     texts = [f"{flags.count(flag)} {flag}{notes.get(flag, '')}" for flag in Flag if flag in flags]
-    if failed := sum(row.status in (Status.FAILED, Status.TIMEOUT) for row in rows):
+    if failed := sum(map(_is_failed, rows)):
         texts.append(f"{failed} failed or timed out")
-    ran = sum(row.status != Status.SKIPPED for row in rows)
-    return f"{plural(ran, 'trial')}: {', '.join(texts) or 'all were skipped'}."
+    ran = [row for row in rows if row.status != Status.SKIPPED]
+    trials = plural(len(last_of_each(ran)), "trial")
+    repeated = f"{len(ran):,} attempts at " if len(ran) > len(last_of_each(ran)) else ""
+    return f"{repeated}{trials}: {', '.join(texts) or 'all were skipped'}."
 
 
 def spread(rows: Sequence[TrialRow]) -> str:
@@ -58,7 +60,8 @@ def spread(rows: Sequence[TrialRow]) -> str:
 
 def few_count(rows: Sequence[TrialRow]) -> str:
     """Return a sentence if fewer than half of the trials count because of the machine."""
-    flags = [row.flag for row in last_of_each(rows) if row.status == Status.OK]
+    ran = [row for row in last_of_each(rows) if row.status != Status.SKIPPED]
+    flags = [row.flag for row in ran if row.status == Status.OK]
     counted, disturbed = sum(flag in COUNTED_FLAGS for flag in flags), flags.count(Flag.DISTURBED)
     # Invalid records are no fault of the machine: advice about its load would not help.
     if not disturbed or counted >= len(flags) / 2:
@@ -66,13 +69,13 @@ def few_count(rows: Sequence[TrialRow]) -> str:
     count = f"Only {counted} of" if counted else "None of"
     verb = "count" if counted > 1 else "counts"
     return (
-        f"{count} {plural(len(flags), 'trial')} {verb}: {_causes(last_of_each(rows))}. "
+        f"{count} {plural(len(ran), 'trial')} {verb}: {_causes(ran)}. "
         "Such numbers are shown in brackets and never ranked."
     )
 
 
 def _causes(rows: Sequence[TrialRow]) -> str:
-    """Count the disturbed trials by what disturbed them: the machine, or the offered rate."""
+    """Count the trials by what disturbed them, the machine or the offered rate, and the failed."""
     overloaded = sum(map(is_overloaded, rows))
     busy = sum(map(_is_disturbed, rows)) - overloaded
     parts = (
@@ -80,6 +83,8 @@ def _causes(rows: Sequence[TrialRow]) -> str:
     )
     if overloaded:
         parts.append(f"{overloaded} {_were(overloaded)} overloaded: {OVERLOADED}")
+    if failed := sum(map(_is_failed, rows)):
+        parts.append(f"{failed} failed or timed out")
     return ", and ".join(parts)
 
 
@@ -91,13 +96,17 @@ def _is_disturbed(row: TrialRow) -> bool:
     return row.status == Status.OK and row.flag == Flag.DISTURBED
 
 
+def _is_failed(row: TrialRow) -> bool:
+    return row.status in (Status.FAILED, Status.TIMEOUT)
+
+
 def next_steps(run: str, rows: Sequence[TrialRow], *, is_allowed: bool) -> str:
     """Return what to do about a run of which few trials count.
 
     Args:
         run: The name of the run.
         rows: The rows of its trials; the command names the user's function.
-        is_allowed: Whether the user accepted disturbed trials, so that the exit code is not 5.
+        is_allowed: Whether the user accepted disturbed trials, so that no exit code is named.
     """
     if all(is_overloaded(row) for row in last_of_each(rows) if _is_disturbed(row)):
         again = "Next: measure at a lower rate, with --rate."
@@ -109,10 +118,13 @@ def next_steps(run: str, rows: Sequence[TrialRow], *, is_allowed: bool) -> str:
         )
     if is_allowed:
         return again
-    return (
-        f"{again}\nThe run is complete, and its exit code is {ExitCode.MACHINE_FAILED}; "
-        "--allow-disturbed accepts such a run, with exit code 0."
+    code, accepted = (exit_code(rows, is_allowed=allowed) for allowed in (False, True))
+    why = (
+        ", because a trial failed or timed out"
+        if code == accepted
+        else f"; --allow-disturbed accepts such a run, with exit code {accepted}"
     )
+    return f"{again}\nThe run is complete, and its exit code is {code}{why}."
 
 
 def last_of_each(rows: Sequence[TrialRow]) -> list[TrialRow]:

@@ -123,7 +123,9 @@ def _nothing(tables: Tables) -> str:
     ran = trials[trials["status"] != Status.SKIPPED]
     counted = ran["flag"].isin(COUNTED_FLAGS) & (ran["status"] == Status.OK)
     if len(ran) and not counted.any():
-        return f"None of {plural(len(ran), 'trial')} counts, so no system is ranked."
+        # A trial that was repeated is one trial, as in the other counts of the terminal.
+        n_trials = ran["trial_id"].nunique()
+        return f"None of {plural(n_trials, 'trial')} counts, so no system is ranked."
     is_system = ran["family"] != REFERENCE
     if is_system.any() and not (counted & is_system).any():
         return f"Only references count: none of {plural(is_system.sum(), 'trial')} of systems does."

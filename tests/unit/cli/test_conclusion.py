@@ -11,6 +11,7 @@ import pytest
 from lab.cli import conclusion
 from lab.core.errors import ExitCode
 from lab.report.first_screen import machine_state
+from lab.report.verdict import _nothing
 from lab.results.schema import TrialRow
 from tests.factories.campaigns import BLANK
 
@@ -25,10 +26,15 @@ def rows(*flags: str) -> list[TrialRow]:
 
 def test_trials_are_counted_by_flag() -> None:
     """Failed trials are counted apart, and skipped ones are not trials."""
-    others = [replace(BLANK, status=status) for status in ("failed", "timeout", "skipped")]
+    others = [
+        replace(BLANK, trial_id=status, status=status)
+        for status in ("failed", "timeout", "skipped")
+    ]
     counted = conclusion.counts([*rows("ok", "ok", "disturbed"), *others])
     assert counted == "5 trials: 2 ok, 1 disturbed, 2 failed or timed out."
     assert conclusion.counts([]) == "0 trials: all were skipped."
+    again = [*rows("disturbed", "ok"), *(replace(row, attempt=2) for row in rows("ok"))]
+    assert conclusion.counts(again) == "3 attempts at 2 trials: 2 ok, 1 disturbed."
 
 
 @pytest.mark.parametrize(
@@ -73,6 +79,22 @@ def test_the_next_steps_name_the_option_that_accepts_a_disturbed_run(*, is_allow
     assert "lab bench --like RUN" in steps
     assert "lab doctor" in steps
     assert ("--allow-disturbed" in steps and "exit code is 5" in steps) != is_allowed
+
+
+def test_a_run_with_disturbed_and_failed_trials_has_one_count_and_its_own_exit_code() -> None:
+    """It announced exit code 5 and ended with 1, and counted 5 trials and then 6."""
+    both = [*rows("disturbed", "disturbed"), replace(BLANK, trial_id="t", status="timeout")]
+    # The last lines of the terminal count trials, and not attempts.
+    both.append(replace(both[0], attempt=2))
+    lack = conclusion.few_count(both)
+    assert lack.startswith("None of 3 trials counts: 2 were disturbed by other processes")
+    assert "and 1 failed or timed out" in lack
+    steps = conclusion.next_steps("RUN", both, is_allowed=False)
+    code = conclusion.exit_code(both, is_allowed=False)
+    assert steps.endswith(f"its exit code is {code}, because a trial failed or timed out.")
+    assert "--allow-disturbed" not in steps
+    trials = pd.DataFrame([asdict(row) for row in both])
+    assert _nothing({"trial": trials}).startswith("None of 3 trials counts")
 
 
 def test_the_next_steps_name_the_function_of_the_user() -> None:
