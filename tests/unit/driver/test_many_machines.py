@@ -5,21 +5,23 @@ The backend runs the tasks in this process, so that their submit calls enclose t
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab.core.model import Burst, Paced, TrialSpec
-from lab.driver import node_records
+from lab.driver import in_system, node_records
 from lab.driver.driver import Driver
 from lab.planning.phases import Phase
-from lab.recording import agent_connection, handover, node_agent
+from lab.recording import agent_connection, handover, node_agent, node_samples
 from lab.recording.agent_connection import AgentConnection
 from lab.recording.ledger_reader import executions
 from lab.worker import execution, ledger
@@ -99,6 +101,38 @@ def test_waits_are_those_of_one_clock(tmp_path: Path, monkeypatch: pytest.Monkey
     # A call in this process takes a few microseconds, far less than a message over a network.
     assert trial.flag == "disturbed"
     assert "clocks of two machines agree to" in trial.flag_reasons
+
+
+@pytest.mark.parametrize(("early_ns", "n_negative"), [(5_000_000, 0), (50_000_000, N)])
+def test_a_start_before_its_submit_call_is_compared_with_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, early_ns: int, n_negative: int
+) -> None:
+    """The clocks agree to 10 ms: a start that is 5 ms too early is possible, and 50 ms are not."""
+    with served_on_a_new_machine(tmp_path) as port:
+        driver_beside(tmp_path, monkeypatch, SPEC, port).run()
+    status = json.loads((tmp_path / "status.json").read_text())
+    for sample in status["samples"]:
+        if sample["metric"] == node_samples.ERROR:
+            sample["value"] = 10e6
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    for path in (tmp_path / "ledger").iterdir():
+        changed = bytearray(path.read_bytes())
+        with memoryview(changed).cast("q") as words:
+            for row in range(ledger.WORDS, len(words), ledger.WORDS):
+                if words[row] in Phase.MEASURE.ids:
+                    words[row + 2] -= early_ns
+        path.write_bytes(changed)
+    trial = row_of(tmp_path, SPEC).row
+    assert trial.n_negative == n_negative
+    assert (trial.flag == "invalid") == (n_negative > 0), trial.flag_reasons
+
+
+def test_a_count_of_several_instants_is_no_sample() -> None:
+    """One node has not answered, or late."""
+    offering: Any = SimpleNamespace(accepted=5)
+    for is_current, values in ((True, [3]), (False, [])):
+        finished: Any = SimpleNamespace(count=lambda: 2, is_current=is_current)
+        assert [sample.value for sample in in_system.samples(finished, offering)] == values
 
 
 def test_a_burst_is_repeated_without_records(
