@@ -34,7 +34,12 @@ PROVIDERS = Providers(
     {
         "local": "lab.providers.local:LocalCluster",
         "compose": "lab.providers.compose:ComposeCluster",
+        "swarm": "lab.providers.swarm:SwarmCluster",
     }
 )
 # What each provider hosts its clusters in.
-WORDS: Mapping[str, str] = {"local": "local (plain processes)", "compose": "compose (containers)"}
+WORDS: Mapping[str, str] = {
+    "local": "local (plain processes)",
+    "compose": "compose (containers)",
+    "swarm": "swarm (containers on many machines)",
+}

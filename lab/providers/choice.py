@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable
 
 from lab.core.errors import ClusterError
 from lab.core.model import TrialSpec
-from lab.providers import PROVIDERS, WORDS, images
+from lab.providers import PROVIDERS, WORDS, images, swarm_images
 from lab.providers.engine import find_engine
 
-LOCAL, CONTAINERS = "local", "compose"
+LOCAL, CONTAINERS, SWARM = "local", "compose", "swarm"
 
 
 def choose(requested: str | None) -> tuple[str, str]:
@@ -34,10 +34,13 @@ def prepare(providers: Collection[str], progress: Callable[[str], None]) -> None
     """Build or pull the images that the providers need; a second call does nothing.
 
     Raises:
-        ClusterError: An image can neither be built nor pulled; the message has the next step.
+        ClusterError: An image can neither be built nor pulled, or a host of the swarm is not
+            usable; the message has the next step.
     """
-    if CONTAINERS in providers:
+    if {CONTAINERS, SWARM} & {*providers}:
         images.build(progress)
+    if SWARM in providers:
+        swarm_images.bring(progress)
 
 
 def prepare_environments(specs: Iterable[TrialSpec], progress: Callable[[str], None]) -> None:

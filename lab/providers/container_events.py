@@ -60,7 +60,8 @@ class ContainerEvents:
         except ClusterError as error:
             reason = str(error)
         if not self._is_closed:
-            self._deaths.put(f"{address}: {reason}" if address else reason)
+            of_host = f"{address}: {reason.partition(' Run: ')[0]}"
+            self._deaths.put(of_host if address else reason)
 
     def deaths(self) -> Iterator[Death]:
         """Yield the deaths since the last call.

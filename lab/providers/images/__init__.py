@@ -50,6 +50,11 @@ class Images:
     postgres: Image
 
     @property
+    def all(self) -> tuple[Image, ...]:
+        """All of them."""
+        return (self.node, self.redis, self.rabbitmq, self.postgres)
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """The variables for images in compose.yaml."""
         return {variable(part): getattr(self, part).name for part in ("node", *SERVERS)}

@@ -110,7 +110,7 @@ def test_a_duration_that_was_disturbed_is_said_and_marked(
         (["--like", "RUN", "--no-references"], "so --no-references would change nothing"),
         (["--resume", "RUN", "--cores", "1"], "--resume repeats a plan as it is, so --cores"),
         (["--resume", "RUN", "--blocks", "3"], "Leave out --blocks, or leave out --resume"),
-        (["--provider", "docker"], "Unknown provider 'docker'. Known: compose, local."),
+        (["--provider", "docker"], "Unknown provider 'docker'. Known: compose, local, swarm."),
         (["--task", "a:b", "--task", "c:d"], "argument --task: given twice"),
         (["--task", "a:b", "--args", "[1]", "--args", "[2]"], "argument --args: given twice"),
     ],

@@ -39,4 +39,5 @@ def test_the_help_explains_each_provider(run_cli: RunCli) -> None:
     """A provider without words would be a name alone."""
     assert set(WORDS) == set(PROVIDERS)
     text = " ".join(run_cli("bench", "--help").stdout.split())
-    assert "hosts the clusters: local (plain processes) or compose (containers) (default:" in text
+    names = "local (plain processes) or compose (containers) or swarm (containers on many machines)"
+    assert f"hosts the clusters: {names} (default:" in text
