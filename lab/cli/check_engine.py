@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from lab.cli.check import Check, Health
 from lab.core.errors import ClusterError
-from lab.providers.engine import engine, find_engine
+from lab.providers import swarm_hosts, swarm_images
+from lab.providers.engine import ENGINES, engine, find_engine
 from lab.providers.images import official, resolve
 
 IMAGES_GIB = 4.0
@@ -33,10 +35,37 @@ def containers() -> Iterator[Check]:
             finding = f"Not pinned: {', '.join(loose)}; the content of these tags can change."
             yield Check("image pins", Health.WARN, finding, "nox -s images -- --lock")
     except ClusterError as error:
-        finding, _, fix = str(error).partition(" Run: ")
-        fix = fix or "lab bench --provider local"
-        # A warning only: `--provider local` needs no engine.
-        yield Check(name, Health.WARN, f"{finding.rstrip('.')}.", fix)
+        yield _warning(name, error)
+
+
+def swarm() -> Iterator[Check]:
+    """Check the needs of `--provider swarm`, if this engine manages a swarm or others are named."""
+    try:
+        with engine() as client:
+            is_member = client.info()["Swarm"]["LocalNodeState"] == "active"
+        if not is_member and not os.environ.get(ENGINES):
+            finding = "This engine is in no swarm; --provider swarm needs one."
+            yield Check("swarm", Health.OK, finding)
+            return
+        hosts = swarm_hosts.find()
+        lacking = swarm_images.lacking(hosts)
+    except ClusterError as error:
+        yield _warning("swarm", error)
+        return
+    workers = ", ".join(host.name for host in hosts.workers)
+    driver, servers = hosts.manager.name, hosts.broker.name
+    finding = f"Driver on {driver}, servers on {servers}, workers on {workers}."
+    yield Check("swarm", Health.OK, finding)
+    if names := ", ".join(f"{image.name} on {host.name}" for host, image in lacking):
+        finding = f"Missing, and copied by the next run: {names}."
+        yield Check("swarm images", Health.WARN, finding, "lab bench --provider swarm")
+
+
+def _warning(name: str, error: ClusterError) -> Check:
+    """Turn an error into a warning: `--provider local` needs no engine."""
+    finding, _, fix = str(error).partition(" Run: ")
+    fix = fix or "lab bench --provider local"
+    return Check(name, Health.WARN, f"{finding.rstrip('.')}.", fix)
 
 
 def engine_disk(data: Path, endpoint: str) -> Check:

@@ -66,6 +66,7 @@ def examine(backends: Mapping[str, type[Backend]], results: Path = Path("results
         "noise": lambda: [check_machine.noise()],
         "disk": lambda: [check_machine.disk(results)],
         "engine": check_engine.containers,
+        "swarm": check_engine.swarm,
     }
     return [check for name, run in groups.items() for check in _checks(name, run)]
 

@@ -14,8 +14,10 @@ import pytest
 from lab.cli import check_engine
 from lab.cli.check import Check, Health
 from lab.core.errors import ClusterError
+from lab.providers import swarm_hosts, swarm_images
 from lab.providers.engine import Engine
 from lab.providers.engine_errors import explain
+from lab.providers.swarm_hosts import NO_SWARM, Host, Swarm
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
 NO_PERMISSION = "This user has no permission to use the container engine"
@@ -96,3 +98,44 @@ def test_a_full_disk_of_the_engine_is_reported(monkeypatch: pytest.MonkeyPatch) 
     check = check_engine.engine_disk(Path(), "unix:///s")
     assert (check.state, check.fix) == (Health.WARN, "docker system prune")
     assert check_engine.engine_disk(Path(), "ssh://engine").state == Health.OK
+
+
+def swarm_checks(
+    monkeypatch: pytest.MonkeyPatch, state: str, problem: str = "", missing: tuple[str, ...] = ()
+) -> list[tuple[str, str, str, str]]:
+    """Return the checks of an engine with a state in its swarm."""
+
+    def find() -> Swarm:
+        if problem:
+            raise ClusterError(problem)
+        return Swarm(HOST, HOST, (HOST,))
+
+    client = nullcontext(SimpleNamespace(info=lambda: {"Swarm": {"LocalNodeState": state}}))
+    monkeypatch.setattr(check_engine, "engine", lambda: client)
+    monkeypatch.setattr(swarm_hosts, "find", find)
+    lacking = [(HOST, SimpleNamespace(name=name)) for name in missing]
+    monkeypatch.setattr(swarm_images, "lacking", lambda _: lacking)
+    checks = check_engine.swarm()
+    return [(check.name, check.state.value, check.finding, check.fix) for check in checks]
+
+
+HOST = Host("n1", "id", "", 2)
+
+
+def test_a_machine_without_a_swarm_lacks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the user has named engines: then the command that makes a swarm is shown."""
+    sentence = "This engine is in no swarm; --provider swarm needs one."
+    assert swarm_checks(monkeypatch, "inactive") == [("swarm", "ok", sentence, "")]
+    monkeypatch.setenv("LAB_ENGINES", "ssh://n2")
+    (check,) = swarm_checks(monkeypatch, "inactive", NO_SWARM)
+    assert check[:3] == ("swarm", "warn", "This engine manages no swarm.")
+    assert check[3] == "docker swarm init --advertise-addr ADDRESS"
+
+
+def test_the_hosts_of_a_swarm_and_their_missing_images_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each run copies what is missing."""
+    fine, missing = swarm_checks(monkeypatch, "active", missing=("lab-node:1", "lab-redis:2"))
+    assert fine[:3] == ("swarm", "ok", "Driver on n1, servers on n1, workers on n1.")
+    assert "lab-node:1 on n1, lab-redis:2 on n1" in missing[2]
