@@ -24,8 +24,10 @@ install_missing() {
     # From Debian 13 on, the client is a separate package.
     have docker || missing+=(docker.io docker-cli)
     answers || have dockerd || missing+=(docker.io iptables)
-    # Builds base images if no registry responds.
-    if ((EUID == 0)) && have apt-get && ! have mmdebstrap; then missing+=(mmdebstrap); fi
+    if ((EUID == 0)) && have apt-get; then
+        have mmdebstrap || missing+=(mmdebstrap) # builds base images if no registry responds
+        have ip || missing+=(iproute2)           # tests make the hosts of a swarm with it
+    fi
     if ((${#missing[@]})); then install "${missing[@]}"; fi
 }
 

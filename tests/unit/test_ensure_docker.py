@@ -18,7 +18,7 @@ def place(tmp_path: Path) -> Path:
     """A folder that only this user can write to, and a folder of programs that do nothing."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("docker", "dockerd", "mmdebstrap", "apt-get"):
+    for name in ("docker", "dockerd", "mmdebstrap", "ip", "apt-get"):
         (programs / name).write_text("#!/bin/sh\necho 1\n")
         (programs / name).chmod(0o755)
     return tmp_path

@@ -1,0 +1,106 @@
+"""Tests the provider of a swarm, with three engines in network namespaces of this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.core.model import Burst, Paced, Topology
+from lab.core.provider import TrialContext
+from lab.host import processes
+from lab.planning import registry
+from lab.providers import reaper, swarm_hosts
+from lab.providers.images import Images
+from lab.providers.swarm import SwarmCluster
+from lab.running import trial
+from tests.cluster.swarm import SwarmHost, swarm
+from tests.factories.trials import look_in, run, spec_of
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+N_TASKS = 60
+
+
+@pytest.fixture(scope="module")
+def engines(containers: Images) -> Iterator[list[SwarmHost]]:
+    """Run a swarm whose engines have the images of nodes and Redis."""
+    names = [containers.node.name, containers.redis.name]
+    # A short path, because it contains sockets.
+    with tempfile.TemporaryDirectory() as folder, swarm(Path(folder), names) as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def hosts(engines: list[SwarmHost], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SwarmHost]]:
+    """Use the swarm; its engines have nothing of the lab before and after the test."""
+    monkeypatch.setenv("DOCKER_HOST", engines[0].address)
+    monkeypatch.setenv("LAB_ENGINES", " ".join(host.address for host in engines))
+    swarm_hosts.known.cache_clear()
+    assert reaper.remains() == []
+    yield engines
+    assert reaper.remains() == []
+    swarm_hosts.known.cache_clear()
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+@pytest.mark.parametrize("label", ["celery[prefork]", "rq[worker]"])
+def test_every_task_is_recorded_once_on_one_two_and_three_hosts(
+    label: str, nodes: int, hosts: list[SwarmHost], tmp_path: Path
+) -> None:
+    """The records of each host arrive in the driver's ledger, on its clock."""
+    names = [host.name for host in hosts[:nodes]]
+    spec = spec_of(label, "io", Burst(N_TASKS), Topology(nodes, 1, 1), 20_000, provider="swarm")
+    result = run(tmp_path, spec)
+    row = result.row
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.n_done, row.n_lost, row.n_duplicated, row.n_negative) == (N_TASKS, 0, 0, 0)
+    assert row.node_hosts == "|".join(names)
+    assert {*result.tables["task"].node} == {*range(nodes)}
+    assert row.images.startswith("lab-node:")
+
+
+def test_what_a_killed_lab_leaves_is_removed_on_every_host(
+    hosts: list[SwarmHost], tmp_path: Path
+) -> None:
+    """Its services, containers, network and volumes; a volume of somebody else stays."""
+    hosts[1].docker("volume", "create", "of-somebody-else")
+    spec = spec_of("rq[worker]", topology=Topology(2, 1, 1), provider="swarm")
+    dead = f"{processes.realm()}:999999999:1.00"
+    labels = {processes.OWNER: dead, processes.TRIAL: f"{spec.id}-1"}
+    backend = registry.select(spec.label).backend
+    cluster = SwarmCluster(TrialContext(spec, backend, tmp_path, trial.place(spec), labels))
+    try:
+        cluster.up()
+        left = {(thing.kind, thing.address) for thing in reaper.remains()}
+        assert {("service", ""), ("network", ""), ("volume", hosts[1].address)} < left
+        while reaper.reap_dead():
+            pass
+        assert reaper.remains() == []
+    finally:
+        cluster.down()
+    assert hosts[1].docker("volume", "ls", "--quiet") == "of-somebody-else"
+    hosts[1].docker("volume", "rm", "of-somebody-else")
+
+
+def test_a_host_that_leaves_in_mid_trial_fails_it_and_the_next_trial_runs(
+    hosts: list[SwarmHost], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason names what has gone; what the others recorded is kept."""
+    *staying, leaving = hosts
+    paced, topology = Paced(1_000, 100.0), Topology(3, 1, 1)
+    spec = spec_of("celery[prefork]", "noop", paced, topology, provider="swarm")
+    row = look_in(tmp_path, spec, lambda _: leaving.stop()).row
+    assert row.status == "failed"
+    assert "node2" in row.reason or leaving.address in row.reason
+    # Until the user says that it is gone, no trial counts on it.
+    again = run(tmp_path / "again", spec).row
+    assert (again.status, leaving.address in again.reason) == ("failed", True)
+    monkeypatch.setenv("LAB_ENGINES", " ".join(host.address for host in staying))
+    swarm_hosts.known.cache_clear()
+    last = run(tmp_path / "last", replace(spec, arrival=Burst(N_TASKS))).row
+    first, second = (host.name for host in staying)
+    assert (last.status, last.node_hosts) == ("ok", f"{first}|{second}|{first}")
