@@ -38,12 +38,13 @@ def _groups(*names: str) -> tuple[str, ...]:
     return tuple(f"--group={name}" for name in names)
 
 
-# The sources of each lock. A later lock pins the packages of earlier ones at the same versions.
+# The sources of each lock. A later lock pins the packages of earlier ones at the same versions. The
+# extra `all` leaves out what is in an environment of its own only.
 LOCKS = {
     "build": ("--group=pyproject.toml:build",),
-    "bench": ("pyproject.toml", "--all-extras", "--group=build"),
-    "tests": ("pyproject.toml", "--all-extras", *_groups("build", "docs", "tests")),
-    "lint": ("pyproject.toml", "--all-extras", *_groups("build", "docs", "tests", "lint")),
+    "bench": ("pyproject.toml", "--extra=all", "--group=build"),
+    "tests": ("pyproject.toml", "--extra=all", *_groups("build", "docs", "tests")),
+    "lint": ("pyproject.toml", "--extra=all", *_groups("build", "docs", "tests", "lint")),
     "images": ("--group=pyproject.toml:build", "--group=pyproject.toml:images"),
     "nox": ("--group=pyproject.toml:nox",),
 }

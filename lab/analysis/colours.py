@@ -27,6 +27,8 @@ FAMILY_COLOURS: Mapping[str, tuple[str, str]] = {
     "taskiq": ("#220022", "#884444"),
     "django-tasks": ("#000055", "#4411ff"),
     "procrastinate": ("#440000", "#7711bb"),
+    "pebble": ("#8822ff", "#ddaabb"),
+    "ray": ("#554444", "#ccffbb"),
 }
 """Family -> its colours on a light and on a dark background."""
 # A family that is not in this table, of another package, gets one of these, chosen by its name.

@@ -1,4 +1,4 @@
-"""Runs tasks with huey on Redis or SQLite: its consumer with threads, processes or greenlets."""
+"""Runs tasks with huey on Redis, PostgreSQL or SQLite: threads, processes or greenlets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ PROMISED = frozenset(
 )
 ON_REDIS = ("thread", "process", "greenlet", "process+priorities")
 OPTIONS = ("store_none", "notify_result")
+# The command that creates the tables of PostgreSQL, before several consumers try to at once.
+CREATE = f"from {__name__} import huey"
 MINUTE_S = 60
 
 
@@ -39,6 +41,11 @@ def _variant(name: str) -> Variant:
         promised, storage = PROMISED | {Capability.PRIORITY}, "SqliteHuey"
         summary = f"`huey_consumer -k {worker_type}` on SQLite (huey docs, Guide, Storage Options)"
         more = {"ack_means": AckMeans.ACCEPTED, "references": ("raw-sql",)}
+    if "postgres" in extras:
+        promised, storage = promised | {Capability.PRIORITY}, "PostgresHuey"
+        summary = f"`huey_consumer -k {worker_type}` on PostgreSQL (huey docs, API, PostgresHuey)"
+        more = {"services": (Service.POSTGRES,), "packages": ("psycopg",)}
+        more |= {"ack_means": AckMeans.ON_DISK, "references": ("raw-sql[postgres]",)}
     if worker_type == "greenlet":
         more["packages"] += ("gevent",)
     return Variant(
@@ -62,13 +69,13 @@ class Huey(Backend):
     """
 
     family = "huey"
-    summary = "huey on Redis or SQLite"
+    summary = "huey on Redis, PostgreSQL or SQLite"
     packages = ("huey",)
     extra = "huey"
     by_default = False
     finest_period_s = float(MINUTE_S)
     schedules_in_workers = True
-    variants = tuple(map(_variant, (*ON_REDIS, "process+sqlite")))
+    variants = tuple(map(_variant, (*ON_REDIS, "process+sqlite", "process+postgres")))
     profiles = (
         DEFAULT,
         Profile(
@@ -138,18 +145,28 @@ class Huey(Backend):
     def stop(self) -> None:
         """Close the client's connections."""
         storage = self._huey.storage
-        on_sqlite = self.setup.settings["storage"] == "SqliteHuey"
-        (storage.close if on_sqlite else storage.pool.disconnect)()
+        on_redis = Service.REDIS in self.setup.endpoints
+        (storage.pool.disconnect if on_redis else storage.close)()
 
     def effective_settings(self) -> Mapping[str, Any]:
-        """Return the settings of the client, its storage, and the consumer with its defaults."""
+        """Return the settings of the client, its storage, and the consumer with its defaults.
+
+        Without the address of PostgreSQL, which contains the password.
+        """
         from huey.consumer_options import config_defaults
 
         plain = bool | int | float | str | None
         owners = (vars(self._huey), vars(self._huey.storage))
         client = {k: v for owner in owners for k, v in owner.items() if isinstance(v, plain)}
+        client.pop("dsn", None)
         fixed = {"workers": self.setup.topology.workers_per_node}
         return {**dict(config_defaults), **client, **fixed, **self.setup.settings}
+
+    @classmethod
+    def preparation(cls, setup: BackendContext) -> Sequence[Command]:
+        """Return the command that creates the tables of PostgreSQL."""
+        on_postgres = setup.settings["storage"] == "PostgresHuey"
+        return [Command((sys.executable, "-c", CREATE))] if on_postgres else ()
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:
@@ -175,6 +192,8 @@ def _make_huey(setup: BackendContext) -> Any:
     if make is huey.SqliteHuey:
         file = Path(os.environ["LAB_LEDGER"]).with_name("huey.db")
         return make(setup.variant, filename=str(file), **options)
+    if make is huey.PostgresHuey:
+        return make(setup.variant, dsn=setup.endpoints[Service.POSTGRES], **options)
     import redis
 
     # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.

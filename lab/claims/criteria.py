@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from lab.analysis.statistics import INTERVAL_FLOOR
 from lab.claims import checks, delivery
 from lab.claims.checks import URGENT_TASKS, Observation, TrialRecords, usable_pairs
-from lab.core.backend import capabilities
+from lab.core.backend import capabilities, services_of
 from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, of_kind
 from lab.core.model import (
@@ -30,6 +30,7 @@ from lab.planning.presets import Case
 from lab.providers import PROVIDERS
 from lab.providers.choice import CONTAINERS, LOCAL
 from lab.providers.engine import find_engine
+from lab.providers.local import LocalCluster
 from lab.results.schema import TrialRow
 
 DEADLINE_S = 15.0
@@ -48,8 +49,8 @@ class TrialSet:
     """The trials that one criterion needs: its case, topology and number of blocks.
 
     `is_paired` is true where every block compares two topologies; such a set may end early.
-    `provider` is local, because monitors are queried on loopback and process ids are compared: both
-    are hidden in containers. But some servers run in containers only.
+    The provider is local, because monitors are queried on loopback and process ids are compared:
+    both are hidden in containers. A system whose server runs in containers only runs in them.
     """
 
     case: Case
@@ -60,12 +61,17 @@ class TrialSet:
     warmup_per_slot: int = 0
     deadline_s: float = DEADLINE_S
     is_paired: bool = False
-    provider: str = LOCAL
 
-    @property
-    def lack(self) -> str:
-        """The reason why its provider is not available on this machine; empty if it is."""
-        if self.provider == CONTAINERS:
+    def provider_of(self, label: str) -> str:
+        """Return the provider of a label: containers if only they have its servers."""
+        chosen = registry.select(label)
+        servers = set(services_of(chosen.backend, chosen.variant))
+        is_on_host = isinstance(self.case.arrival, ClientCrash | Monitoring)
+        return LOCAL if is_on_host or servers <= LocalCluster.offers else CONTAINERS
+
+    def lack(self, label: str) -> str:
+        """Return why the provider of a label is not available on this machine; empty if it is."""
+        if self.provider_of(label) == CONTAINERS:
             try:
                 find_engine()
             except ClusterError as error:
@@ -98,14 +104,15 @@ class TrialSet:
 
     def selection(self, label: str, seed: int) -> Selection:
         """Return the selection for a campaign of these trials on one label."""
-        provider = PROVIDERS[self.provider]
+        name = self.provider_of(label)
+        provider = PROVIDERS[name]
         return Selection(
             labels=(label,),
             cases=(self.case_of(label),),
             cores=self.cores,
             nodes=(self.nodes,),
             workers_per_core=(self.workers_per_core,),
-            provider=self.provider,
+            provider=name,
             blocks=self.blocks,
             seed=seed,
             warmup_per_slot=self.warmup_per_slot,
@@ -120,7 +127,7 @@ class TrialSet:
         """Return True if a trial belongs to this set."""
         return (
             spec.workload == self.case.workload
-            and spec.provider == self.provider
+            and spec.provider == self.provider_of(spec.label)
             and spec.arrival == self.case_of(spec.label).arrival
             and spec.topology.nodes == self.nodes
             and spec.fault == self.case.fault
@@ -154,16 +161,15 @@ SCHEDULED = TrialSet(Case("noop", Periodic(1, n_occurrences=5, every_s=1.0)))
 HIT_US, HIT_HZ, HITS = 200_000, 5.0, 2
 
 
-def _hit(kind: FaultKind, hits: int = HITS, provider: str = LOCAL) -> TrialSet:
+def _hit(kind: FaultKind, hits: int = HITS) -> TrialSet:
     fault = of_kind(kind, hits)
     case = Case("io", fitted(Paced(1, rate_hz=HIT_HZ), fault), HIT_US, fault=fault)
-    return TrialSet(case, cores=(2,), deadline_s=120.0, provider=provider)
+    return TrialSet(case, cores=(2,), deadline_s=120.0)
 
 
 KILLED, CHILD_KILLED = _hit(FaultKind.WORKER_KILL), _hit(FaultKind.CHILD_KILL)
 POISONED = _hit(FaultKind.POISON, 1)
-# RabbitMQ runs in containers only.
-BROKER_KILLED = _hit(FaultKind.BROKER_KILL, provider=CONTAINERS)
+BROKER_KILLED = _hit(FaultKind.BROKER_KILL)
 REMOVED = TrialSet(Case("noop", Periodic(1, n_occurrences=3, every_s=1.0, is_removed=True)))
 # For a backend that accepts no tasks, jobs that are due at the same instant replace them.
 # As many occurrences as an interval needs: `checks.jobs_gain` compares each of them.

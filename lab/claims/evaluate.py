@@ -87,7 +87,7 @@ class _RunEvidence:
         if package := registry.missing_package(way.backend, way.variant):
             observation = Observation(None, f"the package {package!r} is not installed")
             return LabelResult(label, condition, observation)
-        if lack := criterion.trials.lack:
+        if lack := criterion.trials.lack(way.label):
             return LabelResult(label, condition, Observation(None, lack))
         for skip in self._plan.skips:
             if skip.spec.label == way.label and criterion.trials.includes(skip.spec):

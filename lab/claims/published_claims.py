@@ -1,6 +1,6 @@
 """Lists the published claims about twelve backends: one table and its sentences.
 
-The sentences are quoted as published.
+The sentences are quoted as published. The claims about further systems are in `first_pages`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lab.claims.claim import Claim, Mark, PublishedBackend
+from lab.claims.first_pages import FIRST_PAGES, OF_VARIANTS
 from lab.claims.promises import PROMISES, UNTRIED
 
 YES, NO, CONFIG = Mark.YES, Mark.NO, Mark.CONFIG
@@ -269,12 +270,12 @@ _TABLE: Mapping[str, PublishedBackend] = {
         },
     ),
 }
-# With the promises about delivery, which are no part of that table.
+# With the promises about delivery and the systems that are no part of that table.
 PUBLISHED: Mapping[str, PublishedBackend] = {
     name: replace(
         system,
-        claims=(*system.claims, *PROMISES.get(name, ())),
+        claims=(*system.claims, *PROMISES.get(name, ()), *OF_VARIANTS.get(name, ())),
         unjudged={**system.unjudged, **UNTRIED.get(name, {})},
     )
-    for name, system in _TABLE.items()
+    for name, system in {**_TABLE, **FIRST_PAGES}.items()
 }

@@ -41,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         wanted = [
             (claim.criterion, way.label)
             for backend, claim in claims
-            if not CRITERIA[claim.criterion].trials.lack
             for way in evaluate.ways(backend, claim)
+            if not CRITERIA[claim.criterion].trials.lack(way.label)
         ]
         plan = criteria.plan(wanted, seed)
         if options.dry_run:

@@ -33,7 +33,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
     child_environment.passed(options.pass_env or ())
     if options.args and options.task is None:
         raise UsageError("--args needs --task MODULE:FUNCTION, the function that takes them.")
-    named = _named(options.backend)
+    named = _named(options)
     cores = options.cores or placement.core_counts(len(placement.available_cpus()))
     if options.quota and not PROVIDERS[options.provider].has_quotas:
         raise UsageError("--quota needs containers. Add --provider compose.")
@@ -66,6 +66,9 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         pass_env=tuple(sorted({*(options.pass_env or ())})),
     )
     selection = replace(selection, environments=environments.of_labels(selection, options))
+    for label, texts in selection.environments.items():
+        if "" in texts:  # such as a system that uses no package of --with
+            registry.require(registry.select(label))
     # Before planning, because a plan of a billion trials would fill the memory.
     feasible.require_plannable(selection)
     return selection
@@ -89,10 +92,14 @@ def load_sweep_of(options: argparse.Namespace, preset: Preset) -> LoadSweep | No
     )
 
 
-def _named(labels: Sequence[str] | None) -> list[registry.SelectedBackend]:
-    """Resolve the labels on the command line, without the word ``all``."""
-    named = [registry.select(label) for label in labels or () if label != registry.ALL]
-    for selected in named:
+def _named(options: argparse.Namespace) -> list[registry.SelectedBackend]:
+    """Resolve the labels on the command line, without the word ``all``.
+
+    In an environment of its own, a system needs no package of the lab's.
+    """
+    labels = options.backend or ()
+    named = [registry.select(label) for label in labels if label != registry.ALL]
+    for selected in () if options.python or getattr(options, "with") else named:
         registry.require(selected)
     return named
 

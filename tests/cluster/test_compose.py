@@ -29,6 +29,7 @@ from lab.recording.server_stats import COMMANDS
 from lab.validation.trial_row import TrialResult
 from tests.cluster.containers import elsewhere, left_of, standing
 from tests.contract.exactly_once import (
+    APART,
     BUSY,
     REDELIVERING,
     assert_exactly_once,
@@ -55,8 +56,9 @@ FURTHER = [
 
 def contract() -> Iterator[tuple[str, int]]:
     """Yield every variant and its number of nodes: two if it supports them."""
-    # The image has the Python of the lab.
-    usable = {n: b for n, b in registry.backends().items() if not registry.needed_python(b)}
+    # The image has the Python and the packages of the lab.
+    everything = registry.backends().items()
+    usable = {n: b for n, b in everything if not registry.needed_python(b) and n not in APART}
     for name, backend in usable.items():
         # Schedulers accept no tasks and are tested in test_appointments.
         variants = {v.name: v for v in backend.variants if v.capabilities & TAKES}

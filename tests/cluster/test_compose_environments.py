@@ -1,4 +1,4 @@
-"""Tests that two versions of a package run in one campaign, each in an image of its own."""
+"""Tests that versions of packages run in images of their own, also one that the lab lacks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import main
+from lab.core.model import Burst
 from lab.providers.engine import engine
 from lab.results import run_names
 from lab.results.store import Store
+from tests.contract.exactly_once import assert_exactly_once
+from tests.contract.test_ray import IN_ENVIRONMENT
+from tests.factories.trials import run, spec_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("containers")]
 
@@ -36,3 +40,9 @@ def test_two_versions_share_all_layers_below_their_packages(tmp_path: Path) -> N
         first, second = (client.images.get(n).attrs["RootFS"]["Layers"] for n in sorted(names))
     assert first[:-1] == second[:-1]
     assert first[-1] != second[-1]
+
+
+def test_ray_runs_in_an_image_of_its_own(tmp_path: Path) -> None:
+    """A container has less shared memory than the object store wants, which may not matter."""
+    spec = spec_of("ray[actors]", arrival=Burst(500), provider="compose", **IN_ENVIRONMENT)
+    assert_exactly_once(run(tmp_path, spec), raises=False)

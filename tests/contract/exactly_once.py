@@ -18,6 +18,8 @@ REDELIVERING = {
     for variant in backend.variants
     if variant.redelivers_failed
 }
+# In no lock of the lab: test_ray runs it in an environment of its own.
+APART = frozenset({"ray"})
 # It starts an interpreter for each task: a thousand of them would use both cores for minutes.
 BUSY = "rq[spawn-worker]"
 

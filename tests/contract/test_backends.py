@@ -25,6 +25,7 @@ from lab.host import processes
 from lab.planning import registry
 from lab.providers.local import LocalCluster
 from tests.contract.exactly_once import (
+    APART,
     assert_exactly_once,
     may_raise,
     n_tasks_of,
@@ -47,10 +48,11 @@ LABELS = [
     f"{name}[{variant.name}]"
     for name, backend in registry.backends().items()
     for variant in backend.variants
-    # The others need a server that runs only in containers, see tests/cluster, or a newer Python,
-    # see test_interpreters.
+    # The others need a server that runs only in containers, see tests/cluster, a newer Python, see
+    # test_interpreters, or a package that is in no lock, see test_ray.
     if set(services_of(backend, variant.name)) <= LocalCluster.offers
     and not registry.needed_python(backend)
+    and name not in APART
 ]
 
 

@@ -24,7 +24,7 @@ from lab.providers import docker_command, redis_benchmark
 from lab.providers.compose_override import FILE
 from lab.providers.local import LocalCluster
 from lab.providers.servers import DaskScheduler, RedisService
-from tests.contract.exactly_once import representative
+from tests.contract.exactly_once import APART, representative
 from tests.factories import listening
 from tests.factories.intruders import ROOT, as_nobody, as_user, first_words, knock, say
 from tests.factories.trials import look_in, spec_of
@@ -51,6 +51,7 @@ LOCAL = [
     for label in representative(name, [variant.name for variant in backend.variants])
     if set(services_of(backend, registry.select(label).variant)) <= OFFERED
     and not registry.needed_python(backend)
+    and name not in APART
 ]
 WITH_CONTAINERS = (
     "rq[worker]",

@@ -20,6 +20,7 @@ CASES = {
     "process-pool": ([R, R], [F, F, FAILED]),
     # A pool does not distinguish waiting from running tasks.
     "multiprocessing": ([R, R], [F, F, FAILED]),
+    "pebble": ([R, Q], [F, F, FAILED]),
     "asyncio": ([Q, Q], [F, F, FAILED]),
     # A job leaves the store when an executor accepts it.
     "apscheduler": ([MISSING, MISSING], [MISSING, MISSING, MISSING]),

@@ -35,8 +35,15 @@ SYSTEMS = [
     *("multiprocessing[spawn]", "joblib[loky]", "dask[processes]", "dask[distributed]"),
     *("celery[prefork]", "celery[gevent]", "rq[worker]", "rq[spawn-worker]", "rq[worker-pool]"),
     *("django-rq", "django-q[redis]", "django-q[orm+sqlite]", "apscheduler[processes+late-runs]"),
-    *("raw-redis", "raw-sql", "pipe", "celery-beat[static]", "celery-beat[django]"),
-    *("dramatiq[processes]", "huey[process]", "taskiq[processes+list]"),
+    *(
+        "pebble[spawn]",
+        "raw-redis",
+        "raw-sql",
+        "pipe",
+        "celery-beat[static]",
+        "celery-beat[django]",
+    ),
+    *("dramatiq[processes]", "huey[process]", "taskiq[processes+list]", "pebble[spawn]"),
     *("django-tasks[database+sqlite]", "django-tasks[rq]"),
 ]
 

@@ -85,8 +85,10 @@ TASKS = {
     "joblib[multiprocessing]": 200_000,
     "multiprocessing": 30_000,
     **{f"multiprocessing[{method}+map]": 500_000 for method in get_all_start_methods()},
+    "pebble": 5_000,
     "process-pool": 10_000,
     "procrastinate": 500,
+    "ray": 3_000,
     "rq": 200,
     "rq[simple-worker]": 1_000,
     "rq[spawn-worker]": 40,
@@ -138,11 +140,12 @@ def chosen_labels(wanted: Sequence[str] | None) -> list[str]:
 
 
 def possible(labels: Sequence[str]) -> list[str]:
-    """Leave those out, and say so, that need a newer Python, or containers where there are none."""
-    for label in labels:
-        if version := registry.needed_python(registry.select(label).backend):
-            console.say(f"Left out: {label}. It needs Python {version}.")
-    labels = [x for x in labels if not registry.needed_python(registry.select(x).backend)]
+    """Leave those out, and say so, that lack a Python, a package, or containers."""
+    lacks = {label: _lack(registry.select(label)) for label in labels}
+    for label, lack in lacks.items():
+        if lack:
+            console.say(f"Left out: {label}. It needs {lack}.")
+    labels = [label for label in labels if not lacks[label]]
     inside_only = [label for label in labels if inside.is_needed(label)]
     try:
         choice.prepare({choice.CONTAINERS} if inside_only else (), console.say)
@@ -150,6 +153,14 @@ def possible(labels: Sequence[str]) -> list[str]:
         console.say(f"Left out: {', '.join(inside_only)}. {error}")
         return [label for label in labels if label not in inside_only]
     return [*labels]
+
+
+def _lack(chosen: registry.SelectedBackend) -> str:
+    """Return the Python or the package that a system needs and this environment lacks."""
+    if version := registry.needed_python(chosen.backend):
+        return f"Python {version}"
+    package = registry.missing_package(chosen.backend, chosen.variant)
+    return f"the package {package}" if package else ""
 
 
 def measure(

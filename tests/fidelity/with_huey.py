@@ -1,4 +1,4 @@
-"""huey with its own consumer, by worker type, on Redis or SQLite."""
+"""huey with its own consumer, by worker type, on Redis, SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from tests.fidelity import stamps
 
 NAME = "tests.fidelity.with_huey"
 VARIANT, ADDRESS = "FIDELITY_VARIANT", "FIDELITY_ADDRESS"
-VARIANTS = ("thread", "process", "greenlet", "process+priorities", "process+sqlite")
+ON_REDIS = ("thread", "process", "greenlet", "process+priorities")
+VARIANTS = (*ON_REDIS, "process+sqlite", "process+postgres")
 
 
 def app_of(variant: str, address: str) -> Any:
     """Return the app of a variant."""
     if variant.endswith("+sqlite"):
         return package.SqliteHuey("fidelity", filename=address, store_none=True)
+    if variant.endswith("+postgres"):
+        return package.PostgresHuey("fidelity", dsn=address, store_none=True)
     is_sorted = variant.endswith("+priorities")
     kind = package.PriorityRedisHuey if is_sorted else package.RedisHuey
     pool = redis.ConnectionPool.from_url(address, socket_timeout=None)
@@ -46,7 +49,8 @@ def main() -> None:
     command = [sys.executable, "-m", *patched, "huey.bin.huey_consumer", f"{NAME}.huey"]
     command += ["--worker-type", worker_type, "--workers", str(given.workers)]
     with tempfile.TemporaryDirectory() as folder:
-        address = str(Path(folder) / "huey.db") if "sqlite" in extras else given.redis
+        address = given.postgres if "postgres" in extras else given.redis
+        address = str(Path(folder) / "huey.db") if "sqlite" in extras else address
         os.environ[VARIANT], os.environ[ADDRESS] = given.variant, address
         enqueue = app_of(given.variant, address).task(name="noop")(noop)
         with stamps.file(), stamps.workers([command], given.worker_cpus):

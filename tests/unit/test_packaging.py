@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from lab.planning import registry
 from lab.providers import redis_program
 from lab.providers.redis_program import WHEELS
+from tests.contract.exactly_once import APART
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -84,8 +85,12 @@ def test_the_locks_agree() -> None:
 
 
 def test_whatever_the_project_asks_for_is_pinned() -> None:
-    """A requirement added to pyproject.toml is in the lock before it can be installed."""
-    optional = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
+    """A requirement added to pyproject.toml is in the lock before it can be installed.
+
+    That of a system apart is in the lock of its environment: see `test_requirements`.
+    """
+    extras = PROJECT["optional-dependencies"].items()
+    optional = [text for name, extra in extras if name not in APART for text in extra]
     groups = [text for group in PYPROJECT["dependency-groups"].values() for text in group]
     required = names([*PROJECT["dependencies"], *optional, *groups]) - {PROJECT["name"]}
     assert required <= {pin.split("==")[0] for pin in pins("lint")}
@@ -109,11 +114,11 @@ def test_every_extra_has_a_backend_and_the_other_way_round() -> None:
 
 
 def test_the_extra_all_is_all_of_them() -> None:
-    """`pip install -e '.[all]'` brings every backend."""
+    """`pip install -e '.[all]'` brings every backend but those apart."""
     optional = PROJECT["optional-dependencies"]
     (everything,) = (Requirement(text) for text in optional["all"])
     assert everything.name == PROJECT["name"]
-    assert everything.extras == set(optional) - {"all"}
+    assert everything.extras == set(optional) - {"all", *APART}
 
 
 def test_the_wheel_holds_every_file_of_both_packages(tmp_path: Path) -> None:

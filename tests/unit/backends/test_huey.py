@@ -1,13 +1,15 @@
-"""Tests the minutes in which huey enqueues a job of the lab."""
+"""Tests the minutes in which huey enqueues a job of the lab, and its tables in PostgreSQL."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 
 from lab.backends import huey
-from lab.core.model import Job
+from lab.core.model import Job, Service, Topology
+from lab.planning import registry
 
 HOUR = [datetime(2026, 3, 1, 9, 0, 30) + timedelta(minutes=n) for n in range(60)]  # noqa: DTZ001 (huey passes UTC without a zone)
 
@@ -36,3 +38,27 @@ def test_one_consumer_enqueues_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_NODE", "1")
     is_due = huey._is_due(Job(1, "f", 0, every_s=60.0))
     assert not [now for now in HOUR if is_due(now)]
+
+
+def test_the_row_of_a_trial_on_postgresql_has_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address contains the password of the trial."""
+    monkeypatch.setattr("huey.storage.PostgresStorage.initialize_schema", lambda _: None)
+    address: dict[str, str] = {Service.POSTGRES: "postgresql://lab:secret@127.0.0.1:5432/lab"}
+    chosen = registry.select("huey[process+postgres]")
+    backend = huey.Huey(registry.setup(chosen, Topology(1, 1, 1), address))
+    backend.start()
+    settings = backend.effective_settings()
+    assert (settings["read_timeout"], settings["table_kv"]) == (1, "huey_kv")
+    assert "secret" not in json.dumps(settings)
+    backend.stop()
+
+
+def test_only_the_tables_of_postgresql_are_created_before_the_consumers_start() -> None:
+    """Several consumers would try to create them at once."""
+    commands = {
+        variant: huey.Huey.preparation(
+            registry.setup(registry.select(f"huey[{variant}]"), Topology(1, 1, 1), {})
+        )
+        for variant in ("process", "process+sqlite", "process+postgres")
+    }
+    assert {variant for variant, some in commands.items() if some} == {"process+postgres"}

@@ -47,8 +47,9 @@ HORIZONS = {
     "dask[threads]": (None, None),
     "dask[distributed]": (300.0, 300.0),
     "raw-amqp": (math.inf, math.inf),
+    **dict.fromkeys(("ray", "ray[actors]@safe"), (60.0, 60.0)),
     **dict.fromkeys(("multiprocessing", "process-pool", "threading", "asyncio"), (None, None)),
-    **dict.fromkeys(("huey", "huey[process+sqlite]"), (None, None)),
+    **dict.fromkeys(("huey", "huey[process+sqlite]", "pebble", "ray[actors]"), (None, None)),
     **dict.fromkeys(("joblib", "apscheduler", "raw-redis", "raw-sql", "pipe"), (None, None)),
 }
 MEANS = {
@@ -69,6 +70,8 @@ MEANS = {
     "taskiq": AckMeans.ACCEPTED,
     "taskiq[processes+rabbitmq]": AckMeans.CONFIRMED,
     "dask[distributed]": AckMeans.IN_MEMORY,
+    "huey[process+postgres]": AckMeans.ON_DISK,
+    "pebble": AckMeans.IN_MEMORY,
     "process-pool": AckMeans.IN_MEMORY,
     "apscheduler[threads+sqlalchemy+late-runs]": AckMeans.ON_DISK,
     "raw-amqp": AckMeans.SOCKET,
@@ -80,13 +83,23 @@ CONTRACTS = {
         "asyncio",
         "joblib",
         "dask[distributed]",
+        "pebble",
         "pipe",
+        "ray",
+        "ray[actors]@safe",
     ),
     Contract.AT_MOST_ONCE: (
         *("celery", "celery@tuned", "celery[prefork+rabbitmq]", "rq", "rq@tuned", "django-rq"),
-        *("django-q[redis]", "huey", "raw-redis", "raw-sql", "taskiq[processes+list]"),
+        *(
+            "django-q[redis]",
+            "huey",
+            "huey[process+postgres]",
+            "raw-redis",
+            "raw-sql",
+            "taskiq[processes+list]",
+        ),
         *("taskiq@when-received", "taskiq[processes+rabbitmq]@when-received"),
-        *("django-tasks", "django-tasks[rq]", "procrastinate"),
+        *("django-tasks", "django-tasks[rq]", "procrastinate", "huey[process+postgres]"),
     ),
     Contract.AT_LEAST_ONCE: (
         *("celery@safe", "celery[prefork+rabbitmq+quorum]@safe", "rq@safe", "django-rq@safe"),
@@ -145,13 +158,13 @@ def test_the_contract_contradicts_no_other_statement_of_the_adapter() -> None:
 
 
 def test_safe_profiles_name_the_faults_that_they_survive() -> None:
-    """Every safe profile survives the kill of a worker; of the others, only Dask's default does."""
+    """Every safe profile survives the kill of a worker, and the defaults of Dask and Ray do."""
     profiles = [(n, p) for n, b in registry.backends().items() for p in b.profiles]
     for _, profile in profiles:
         if profile.name in {"safe", "deduplicated"}:
             assert FaultKind.WORKER_KILL in profile.safe_against
     claims = {name for name, p in profiles if p.name in {"default", "tuned"} and p.safe_against}
-    assert claims == {"dask"}
+    assert claims == {"dask", "ray"}
 
 
 def test_shorter_horizons_are_not_in_the_default_profile() -> None:

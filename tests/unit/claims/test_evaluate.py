@@ -18,6 +18,7 @@ from lab.planning.plan import Plan
 from lab.providers.local import LocalCluster
 from lab.results.store import Store
 from tests.conftest import RunCli
+from tests.contract.exactly_once import APART
 from tests.factories.trials import run
 from tests.unit.cli.test_main import lab
 
@@ -102,7 +103,7 @@ def with_features() -> Iterator[Any]:
         for criterion, feature in FEATURES.items():
             for variant in backend.variants:
                 local = set(services_of(backend, variant.name)) <= LocalCluster.offers
-                if feature in variant.capabilities and local:
+                if feature in variant.capabilities and local and name not in APART:
                     yield pytest.param(criterion, f"{name}[{variant.name}]")
                     break
 

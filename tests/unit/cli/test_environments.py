@@ -8,8 +8,9 @@ import pytest
 
 from lab.cli import selection
 from lab.cli.parser import parse
-from lab.core.errors import UsageError
+from lab.core.errors import MissingExtraError, UsageError
 from lab.core.provider import Cluster
+from lab.planning import registry
 from lab.planning.plan import make_plan
 from lab.planning.presets import PRESETS
 from lab.providers import PROVIDERS
@@ -77,3 +78,18 @@ def test_a_provider_without_environments_refuses_both_options(
     monkeypatch.setattr(PROVIDERS["local"], "environments", Cluster.environments)
     with pytest.raises(UsageError, match="Add --provider"):
         selected(*SYSTEMS, *words)
+
+
+def test_a_system_that_is_not_installed_runs_in_an_environment_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In that of the lab it is refused, also where `--with` names the package of another."""
+    missing = registry.missing_package
+    monkeypatch.setattr(
+        registry, "missing_package", lambda b, v: "ray" if b.family == "ray" else missing(b, v)
+    )
+    chosen = selected("-b", "ray", *SYSTEMS[4:], "--with", "ray==2.60.0")
+    assert chosen.environments["ray[tasks]@default"] == ("ray==2.60.0",)
+    for words in (("-b", "ray"), ("-b", "ray", "-b", "celery", "--with", FIRST)):
+        with pytest.raises(MissingExtraError, match="'ray'"):
+            selected(*words, *SYSTEMS[4:])
