@@ -8,17 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from lab.analysis.attempts import USABLE, last_attempts
 from lab.analysis.capacity_estimates import SATURATION, SLOS_S, SUSTAINABLE
 from lab.analysis.colours import colour_of
 from lab.analysis.labels import each, identify
 from lab.analysis.queries import topology_names, workload_names
 from lab.core.cell import SITE
-from lab.core.model import LoadLevel, Status
+from lab.core.model import COUNTED_FLAGS, Burst, LoadLevel, RateProbe, Status
 from lab.figures import Tables
 from lab.planning.presets import FRACTIONS
 from lab.report.number_format import NOT_MEASURED, plural
 from lab.report.numbers import Number, shown
-from lab.report.summary import LabelRow
+from lab.report.summary import LabelRow, in_brackets
 
 PERCENTILES = tuple(f"queue_latency_s_p{q}" for q in (50, 90, 99))
 METRICS = (*PERCENTILES, "utilization_of_capacity", "overloaded")
@@ -28,6 +29,12 @@ COLUMNS = {
     SATURATION: "saturation /s",
     SUSTAINABLE: "sustainable /s",
     **dict(zip(SLOS_S, ("p99 10 ms /s", "p99 100 ms /s", "p99 1 s /s"), strict=True)),
+}
+# The trials that each number is from.
+SOURCES = {
+    SATURATION: Burst.kind,
+    SUSTAINABLE: RateProbe.kind,
+    **dict.fromkeys(SLOS_S, LoadLevel.kind),
 }
 BEYOND = "beyond"
 
@@ -62,7 +69,17 @@ def grids(tables: Tables) -> list[Grid]:
     places = places.drop_duplicates([*keys, "label"])[[*keys, "label", "where"]]
     named = chosen.merge(places, on=[*keys, "label"])
     named = named.merge(identify(tables["trial"])[["label", "name", "family"]], on="label")
+    named = _with_counted(named, trials)
     return [grid for _, rows in named.groupby(keys) for grid in _of_topology(rows, trials)]
+
+
+def _with_counted(estimates: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `is_counted`: null if all trials that a limit is from were disturbed."""
+    last = last_attempts(trials)
+    counted = last[last["status"].isin(USABLE) & last["flag"].isin(COUNTED_FLAGS)]
+    sources = counted.rename(columns={"arrival": "source"})[[*SITE, "source"]].drop_duplicates()
+    with_source = estimates.assign(source=estimates["metric"].map(SOURCES))
+    return with_source.merge(sources.assign(is_counted=True), how="left", on=[*SITE, "source"])
 
 
 def _of_topology(rows: pd.DataFrame, trials: pd.DataFrame) -> Iterator[Grid]:
@@ -109,11 +126,17 @@ def _ranked(lines: Sequence[LabelRow], place: int) -> list[LabelRow]:
 def _limits(label: Any, rows: pd.DataFrame) -> LabelRow:
     limits = {row.metric: row for row in each(rows)}
     numbers = [
-        shown(limits[metric], 1) if metric in limits else Number(NOT_MEASURED) for metric in COLUMNS
+        _limit(limits[metric]) if metric in limits else Number(NOT_MEASURED) for metric in COLUMNS
     ]
     first = next(iter(limits.values()))
     probes = limits[SUSTAINABLE].n_trials if SUSTAINABLE in limits else 0
     return LabelRow(label, first.name, colour_of(first.family), [*numbers, Number(f"{probes}")])
+
+
+def _limit(estimate: Any) -> Number:
+    number = shown(estimate, 1)
+    # A rate that was sustained in spite of a disturbance is true, but no rank (METHOD M23).
+    return in_brackets(number, "no trial counts") if pd.isna(estimate.is_counted) else number
 
 
 def _equal_rates(steps: pd.DataFrame, trials: pd.DataFrame) -> list[float]:

@@ -141,8 +141,12 @@ def test_terminal_and_page_show_load_sweeps(
         "Wait in ms at equal shares of the sustainable rate, p50 / p90 / p99",
         "Wait in ms at equal rates, p50 / p90 / p99",
     ]
-    assert 'id="load-sweep"' in render(tables, dict.fromkeys(FIGURES.values()))
+    page = render(tables, dict.fromkeys(FIGURES.values()))
+    assert 'id="load-sweep"' in page
+    # The first table has `refused`, and those of waits have a dash.
+    assert "<i>refused</i>, or a dash among three percentiles, is a number" in page
     assert 'id="load-sweep"' not in plain_page
+    assert "in no ranking and no comparison, and a figure that shows it draws it" in plain_page
 
 
 def test_the_figure_has_both_axes_and_every_trial(tables: Tables) -> None:
@@ -196,6 +200,30 @@ def test_a_label_without_capacity_has_a_row_in_every_table(tables: Tables) -> No
     _, shares = grids(no_steps)
     assert set(texts(shares)[RQ]) == {NOT_MEASURED}
     assert NOT_MEASURED not in texts(shares)[INLINE]
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "bracketed"),
+    [
+        (("burst", "rate-probe", "load-level"), [True, True, True, False]),
+        (("burst",), [True, False, False, False]),
+        (("rate-probe",), [False, True, False, False]),
+    ],
+)
+def test_a_limit_of_disturbed_trials_is_in_brackets_and_not_ranked(
+    tables: Tables, arrivals: tuple[str, ...], bracketed: list[bool]
+) -> None:
+    """They had no brackets, and the page said that all such numbers have them."""
+    trials = tables["trial"]
+    chosen = (trials["label"] == INLINE) & trials["arrival"].isin(arrivals)
+    flags = trials["flag"].mask(chosen, "disturbed")
+    limits = grids({**tables, "trial": trials.assign(flag=flags)})[0]
+    saturation, sustainable, *_, widest, probes = texts(limits)[INLINE]
+    shown = [saturation, sustainable, widest, probes]
+    assert [text.startswith("(") for text in shown] == bracketed
+    assert not any(text.startswith("(") for text in texts(limits)[RQ])
+    is_ranked = "rate-probe" not in arrivals
+    assert [line.label for line in limits.lines] == ([INLINE, RQ] if is_ranked else [RQ, INLINE])
 
 
 def test_a_refused_percentile_is_a_dash_and_no_point(tables: Tables) -> None:
