@@ -18,6 +18,7 @@ from lab.comparison import aa, by_column, inputs, interleaved, render
 from lab.comparison.compare import Change, MetricChange, Noise, compare, compare_pairs
 from lab.comparison.headlines import HEADLINES
 from lab.comparison.left_out import left_out
+from lab.comparison.missing import more_blocks
 from lab.comparison.not_compared import not_compared
 from lab.console import say, show_numbers
 from lab.core import files
@@ -42,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "table":
         for a, b, compared in comparisons:
             columns, rows = render.terminal(compared)
-            show_numbers(render.verdict(compared, a.name, b.name), columns, rows, render.LEAST)
+            sentence = render.verdict(compared, a.name, b.name, more_blocks([a.command, b.command]))
+            show_numbers(sentence, columns, rows, render.LEAST)
     else:
         # rich would wrap and colour the text, which another program reads.
         sys.stdout.write(render.write(comparisons, options.format) + "\n")

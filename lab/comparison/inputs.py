@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -16,6 +15,7 @@ from lab.analysis.contracts import by_contract
 from lab.analysis.labels import each
 from lab.analysis.statistics import RefusedError
 from lab.comparison.left_out import left_out, next_step, states_of
+from lab.comparison.missing import command_of, is_backend, named, one_run, short_names
 from lab.comparison.numbers import disturbed, measured, values
 from lab.console import say
 from lab.core.cell import CELL
@@ -49,6 +49,7 @@ class Side:
         states: The flag or status of each trial (`left_out.states_of`), also of unusable ones.
         run: The newest run that the name selects.
         again: The command that repeats its plan.
+        command: The command that made its plan; empty if it was the plan of another run.
         unusable: The columns of a cell, metric, and why: one row for each metric of a trial that
             has no number to compare.
         disturbed: Like `numbers`, those of disturbed trials: to be shown, and never judged.
@@ -62,6 +63,7 @@ class Side:
     states: pd.Series[str] = field(default_factory=lambda: pd.Series(dtype=str))
     run: str = ""
     again: str = "lab bench --like RUN"
+    command: str = ""
     unusable: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=UNUSABLE))
     disturbed: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -76,7 +78,7 @@ def find_sides(names: Sequence[str], results: Path, within: Path | None = None) 
     sides, errors = list[Side](), list[LabError]()
     for name in names:
         try:
-            sides.append(find_side(name, results, within))
+            sides.append(find_side(name, results, within, names))
         except LabError as error:
             errors.append(error)
     if errors:
@@ -84,7 +86,9 @@ def find_sides(names: Sequence[str], results: Path, within: Path | None = None) 
     return sides
 
 
-def find_side(name: str, results: Path, within: Path | None = None) -> Side:
+def find_side(
+    name: str, results: Path, within: Path | None = None, both: Sequence[str] = ()
+) -> Side:
     """Return the side that `name` selects: a run, a commit, or a backend of one run.
 
     Args:
@@ -92,6 +96,7 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
             any name that git resolves), or a label; the first of these that exists is used.
         results: The folder that contains ``runs``.
         within: The run that contains the backend; None means the latest.
+        both: The names of both sides, for the message about a backend that the run lacks.
 
     Raises:
         UsageError: There is no such run, measured commit or backend.
@@ -105,7 +110,12 @@ def find_side(name: str, results: Path, within: Path | None = None) -> Side:
     if commit and (measured := [run for run in known if _is_of(run, commit)]):
         return _of_runs(name, measured)
     run = run_names.find(within, results, say)
-    return _of_label(name, _of_runs(run.name, [run]))
+    side = _of_runs(run.name, [run])
+    if is_backend(name) and not named(name, side.states.index):  # and so it is no typo
+        has = ", ".join(sorted(set(side.states.index)))
+        again = one_run(both or (name, "OTHER"), side.numbers["workload"], known)
+        raise UsageError(f"{run.name} has no trial of {name}. It has: {has}. {again}")
+    return _of_label(name, side)
 
 
 def _commit(name: str) -> str:
@@ -146,6 +156,7 @@ def _of_runs(name: str, folders: list[Path]) -> Side:
         states,
         newest,
         with_function(f"lab bench --like {newest}", workloads),
+        command_of(stores[-1]),
         pd.concat([table.loc[table["why"] != "", UNUSABLE] for table in metrics]),
         pd.concat([disturbed(table) for table in metrics], ignore_index=True),
     )
@@ -191,9 +202,8 @@ def _stable(environment: pd.DataFrame) -> dict[str, str]:
 
 def _of_label(label: str, run: Side) -> Side:
     known = sorted(set(run.states.index))
-    chosen = [name for name in known if label in {name, *_short_names(name)}]
+    chosen = named(label, known)
     if not chosen:
-        _require_measured(label, run)
         raise UnknownNameError(
             f"run, measured commit, or backend of {run.name}", label, _similar(label, known)
         )
@@ -215,31 +225,12 @@ def _of_label(label: str, run: Side) -> Side:
     return replace(of_label, unusable=unusable, disturbed=shown)
 
 
-def _require_measured(label: str, run: Side) -> None:
-    """Raise if a name that a run lacks is a backend of the lab, and no typo."""
-    try:
-        registry.select(label)
-    except UsageError:
-        return
-    command = f"lab bench -b {shlex.quote(label)} -b OTHER"
-    known = ", ".join(sorted(set(run.states.index)))
-    raise UsageError(
-        f"{run.name} has no trial of {label}. It has: {known}. "
-        f"Measure both sides in one run: {with_function(command, run.numbers['workload'])}"
-    )
-
-
 def _similar(label: str, known: Sequence[str]) -> Sequence[str]:
     """Add the backends whose names are similar to a typo, if no label of the run is."""
-    names = [*known, *(short for name in known for short in _short_names(name))]
+    names = [*known, *(short for name in known for short in short_names(name))]
     if get_close_matches(label, names):
         return known
     return [*known, *get_close_matches(label, registry.backends())]
-
-
-def _short_names(label: str) -> tuple[str, str]:
-    """Return a label without its profile, and without its variant as well."""
-    return label.partition("@")[0], label.partition("[")[0]
 
 
 def with_disturbed(side: Side) -> Side:

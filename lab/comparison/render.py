@@ -120,8 +120,11 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value / scale:.3g} {name}"
 
 
-def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
-    """Return a sentence with both sides, and the number of metrics that changed from A to B."""
+def verdict(compared: Sequence[MetricChange], a: str, b: str, more: str = "") -> str:
+    """Return a sentence with both sides, and the number of metrics that changed from A to B.
+
+    `more` is the command that measures enough blocks for an interval; empty if it is not known.
+    """
     count = {change: sum(n.change == change for n in compared) for change in Change}
     counts = ", ".join(f"{n} {change}" for change, n in count.items())
     sentence = (
@@ -136,7 +139,7 @@ def verdict(compared: Sequence[MetricChange], a: str, b: str) -> str:
     if few := sum(number.ratio.low is None for number in compared):
         sentence += (
             f" {few} of them have no interval, which needs {INTERVAL_FLOOR} trials on each side. "
-            f"Measure more blocks: --blocks {INTERVAL_FLOOR}"
+            f"Measure more blocks: {more or f'a new run with --blocks {INTERVAL_FLOOR}'}"
         )
     return sentence
 

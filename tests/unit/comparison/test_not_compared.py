@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +108,22 @@ def test_a_typo_is_named_before_a_side_without_numbers(results: Path) -> None:
             inputs.find_sides(names, results)
     with pytest.raises(UsageError, match=r"two has no trial of django-q\. It has: ") as error:
         inputs.find_sides(["asyncio", "django-q"], results)
-    assert "lab bench -b django-q -b OTHER" in str(error.value)
+    assert "lab bench -b asyncio -b django-q" in str(error.value)
+    assert "has both" not in str(error.value)
+
+
+def test_an_older_run_that_has_both_sides_is_named(results: Path, tmp_path: Path) -> None:
+    """The latest run often has one side only, and the numbers are there."""
+    results = shutil.copytree(results, tmp_path / "results")
+    latest = campaigns.write(
+        campaigns.campaign(replace(PLAN, systems=PLAN.systems[:1])), results / "runs" / "zzz"
+    )
+    with pytest.raises(UsageError) as error:
+        inputs.find_sides(["rq", "asyncio"], results)
+    text = str(error.value)
+    assert text.startswith(f"{latest.name} has no trial of rq.")
+    assert "Measure both sides in one run: lab bench -b rq -b asyncio" in text
+    assert "two has both: lab compare rq asyncio --run two" in text
 
 
 def test_the_headline_metrics_are_explained() -> None:

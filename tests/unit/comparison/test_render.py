@@ -9,6 +9,7 @@ import pytest
 
 from lab.comparison import render
 from lab.comparison.compare import Change, compare
+from lab.comparison.missing import more_blocks
 from tests.unit.comparison.test_compare import side
 
 
@@ -22,6 +23,10 @@ def test_too_few_blocks_are_named_with_the_number_needed(blocks: int, has_interv
     sentence = render.verdict(compared, "a", "b")
     assert (f"{blocks} of 5 trials" in row[6]) != has_interval
     assert ("1 of them have no interval" in sentence and "--blocks 5" in sentence) != has_interval
+    # The whole command, once if both sides are of one run.
+    more = more_blocks(["lab bench -b a -b b", "lab bench -b a -b b", ""])
+    sentence = render.verdict(compared, "a", "b", more)
+    assert sentence.endswith(": lab bench -b a -b b --blocks 5") != has_interval
     # The sentence above the table has the reason once.
     assert ({"95 %", "p"} <= {*render.terminal(compared)[0]}) == has_interval
 
