@@ -14,7 +14,7 @@ from lab.campaign.precision import FEWEST_BLOCKS
 from lab.cli import busy, check_machine, conclusion
 from lab.cli.cases import lookup
 from lab.cli.check import Health
-from lab.cli.growing_page import GrowingPage, write_unfinished
+from lab.cli.growing_page import GrowingPage, stopped, write_unfinished
 from lab.cli.interleave import InterleavedWatch
 from lab.cli.options import command_line, refuse_changes
 from lab.cli.progress import ProgressWatch, show_plan
@@ -201,14 +201,11 @@ def _show_finished(store: Store, otherwise: str) -> str:
 
     contained(lambda: show_tables(RunTables(store.folder)), say)
     ended = {Status.OK, Status.FAILED, Status.TIMEOUT}
-    if not (n_trials := int(store.read("trial")["status"].isin(ended).sum())):
+    if not store.read("trial")["status"].isin(ended).any():
         return otherwise
     say("Writing the page of the finished trials, without figures. Ctrl-C leaves it out.")
-    # By its id: the page may be published, without paths of this machine.
-    name = store.folder.name
-    resume = with_function(f"lab bench --resume {name}", store.read("trial")["workload"])
-    when = f"the run was stopped. For its figures: lab report {name}. To continue it: {resume}"
-    return contained(lambda: write_unfinished(store, n_trials, when), lambda _: otherwise)
+    when = stopped(store, f"For its figures: lab report {store.folder.name}. ")
+    return contained(lambda: write_unfinished(store, when), lambda _: otherwise)
 
 
 def _conclude(folder: Path, rows: Sequence[TrialRow], options: argparse.Namespace) -> int:

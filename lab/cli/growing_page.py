@@ -9,6 +9,7 @@ from lab.campaign.run_folder import parsed
 from lab.console import say
 from lab.core.defects import contained
 from lab.core.model import Status
+from lab.planning.commands import with_function
 from lab.results.store import Store
 
 # Largest share of a campaign's time for pages. The first page is always written.
@@ -35,34 +36,62 @@ class GrowingPage:
         if cost_s > MOST_SHARE * (begin - self._written_at):
             return
         # A defect in the page must not end the campaign.
-        contained(
-            lambda: self._write(n_trials), lambda reason: say(f"No page after this block: {reason}")
-        )
+        contained(self._write, lambda reason: say(f"No page after this block: {reason}"))
         self._written_at = time.monotonic()
         self._cost_s, self._n_trials = self._written_at - begin, float(n_trials)
 
-    def _write(self, n_trials: int) -> None:
+    def _write(self) -> None:
         for sentence in compute.compute(self._store):
             say(sentence)
         when = (
             "this page was written. Reload it while the run goes on; once it was stopped: "
             f"lab report {self._store.folder.name}"
         )
-        say(write_unfinished(self._store, n_trials, when))
+        say(write_unfinished(self._store, when))
 
 
-def write_unfinished(store: Store, n_trials: int, when: str) -> str:
+def unfinished(store: Store) -> str:
+    """Return how far a stopped run is, and how to continue it; empty for a complete run."""
+    # A package has no records, so its run cannot be continued.
+    if not (store.folder / "trials").is_dir():
+        return ""
+    trials = store.read("trial")
+    done = set(trials.loc[trials["status"] != Status.INTERRUPTED, "trial_id"])
+    if all(spec.id in done for spec in parsed(store.folder).plan.trials):
+        return ""
+    return f"{progress(store)} had ended when {stopped(store)}"
+
+
+def progress(store: Store) -> str:
+    """Count the trials that ended, and those of the plan: ``52 of 104 trials``."""
+    trials = store.read("trial")
+    ended = trials["status"].isin([Status.OK, Status.FAILED, Status.TIMEOUT])
+    n_planned = len(parsed(store.folder).plan.trials)
+    return f"{trials.loc[ended, 'trial_id'].nunique()} of {n_planned} trials"
+
+
+def stopped(store: Store, figures: str = "") -> str:
+    """Return the end of the first sentence of a stopped run's page, and the next steps.
+
+    `figures` is a sentence on how to draw them, empty if the page has them.
+    """
+    # By its id: the page may be published, without paths of this machine.
+    resume = f"lab bench --resume {store.folder.name}"
+    command = with_function(resume, store.read("trial")["workload"])
+    return f"the run was stopped. {figures}To continue it: {command}"
+
+
+def write_unfinished(store: Store, when: str) -> str:
     """Write the page of a run that is not complete, without figures; return where it is.
 
     Args:
         store: The run, with the tables of all its trials so far.
-        n_trials: The number of attempts that ended.
         when: The end of the page's first sentence: when they had ended, and what to do next.
     """
     # Here, because the templates and figures of a page take a second to import.
     from lab.report.page import write
     from lab.report.run_tables import RunTables
 
-    count = f"{n_trials} of {len(parsed(store.folder).plan.trials)} trials"
-    page = write(RunTables(store.folder), f"{count} had ended when {when}")
+    count = progress(store)
+    page = write(RunTables(store.folder), f"{count} had ended when {when}", is_drawn=False)
     return f"Report page, {count}: {page}"

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from lab.analysis import compute
+from lab.cli.growing_page import unfinished
 from lab.console import duration, say, show_line, show_numbers
+from lab.core.defects import contained
 from lab.core.errors import ExitCode
 from lab.publishing import package
 from lab.report import page, terminal
@@ -52,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
 def show(tables: RunTables, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
-    path = page.write(tables)
+    # The page that a stopped run has already says so as well.
+    path = page.write(tables, contained(lambda: unfinished(Store(tables.folder)), lambda _: ""))
     show_tables(tables)
     return path
 

@@ -63,13 +63,13 @@ Pictures: TypeAlias = Mapping[Chart, Picture | str | None]
 """Figure -> its picture, None if there is no data, or the reason if drawing failed."""
 
 
-def write(tables: RunTables, unfinished: str = "") -> Path:
+def write(tables: RunTables, unfinished: str = "", *, is_drawn: bool = True) -> Path:
     """Draw a run's figures into its folder and write its report page; return the page.
 
     Args:
         tables: The run.
-        unfinished: For a run that continues: a sentence about its progress. Its page has no
-            figures yet, because they take longer to draw than all tables.
+        unfinished: For a run that is not complete: a sentence about its progress.
+        is_drawn: Whether to draw the figures, which takes longer than all tables.
 
     Raises:
         ResultsError: The folder holds no campaign, or a table cannot be read.
@@ -81,7 +81,7 @@ def write(tables: RunTables, unfinished: str = "") -> Path:
             f"{folder} is not a run folder. Pass one of results/runs, or create one: lab bench"
         )
     charts = list(FIGURES.values())
-    pictures = dict.fromkeys(charts, LATER) if unfinished else draw_figures(tables, folder, charts)
+    pictures = draw_figures(tables, folder, charts) if is_drawn else dict.fromkeys(charts, LATER)
     return write_page(tables, pictures, folder, unfinished)
 
 

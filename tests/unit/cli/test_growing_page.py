@@ -6,10 +6,14 @@ import shutil
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lab.cli.growing_page import MOST_SHARE, GrowingPage
+from lab.cli.report import show
+from lab.report import page as report_page
 from lab.report.page import LATER, PAGE
+from lab.report.run_tables import RunTables
 from lab.results.store import Store
 from tests.conftest import once
 from tests.factories import finished_run
@@ -43,6 +47,26 @@ def test_the_page_says_that_the_run_continues(folder: Path) -> None:
     assert "data:image/svg+xml;base64," not in page
 
 
+def test_a_new_page_of_a_stopped_run_still_says_how_to_continue_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`lab report` replaced the page by one that looked complete."""
+    monkeypatch.setattr(report_page, "draw_figures", lambda *_: {})
+    store = Store(folder)
+    trials = store.read("trial")
+    show(RunTables(folder), len(trials))
+    assert "had ended when" not in (folder / PAGE).read_text(encoding="utf-8")
+    # The last trial was interrupted; the first was tried twice, and is one trial.
+    status = trials["status"].mask(trials.index == len(trials) - 1, "interrupted")
+    again = trials.head(1).assign(attempt=2)
+    store.replace("trial", pd.concat([trials.assign(status=status), again]))
+    show(RunTables(folder), len(trials))
+    text = (folder / PAGE).read_text(encoding="utf-8")
+    assert f"{len(trials) - 1} of {len(trials)} trials had ended when the run was stopped." in text
+    assert f"To continue it: lab bench --resume {folder.name}" in text
+    assert LATER not in text
+
+
 def test_pages_take_a_small_share_of_the_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +76,7 @@ def test_pages_take_a_small_share_of_the_time(
     monkeypatch.setattr(time, "monotonic", clock)
     page = GrowingPage(store)
 
-    def write(_: int) -> None:
+    def write() -> None:
         written.append(clock.now)
         clock.now += 2.0
 
