@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lab.cli.check import Check, Health
 from lab.core.backend import Backend
 from lab.core.errors import ClusterError, UsageError
+from lab.core.installing import install_command
 from lab.environments import interpreters
 from lab.host import faked_clock
 from lab.host.environment import git_state
@@ -77,7 +78,7 @@ def library_of_clock_step() -> Check:
     if faked_clock.library():
         return Check("clock-step", Health.OK, "libfaketime is installed for the fault clock-step.")
     finding = "The fault clock-step needs libfaketime, which is not installed."
-    return Check("clock-step", Health.WARN, finding, "python -m pip install -e '.[faults]'")
+    return Check("clock-step", Health.WARN, finding, install_command("faults"))
 
 
 def backends(backends: Mapping[str, type[Backend]]) -> Iterator[Check]:
@@ -112,5 +113,4 @@ def _packages(name: str, packages: Sequence[str], extra: str) -> Check:
         finding = f"Installed: {names}." if packages else "Needs only Python."
         return Check(f"backend {name}", Health.OK, finding)
     finding = f"Needs {names}; {package} is not installed."
-    fix = f"python -m pip install -e '.[{extra}]'"
-    return Check(f"backend {name}", Health.MISSING, finding, fix)
+    return Check(f"backend {name}", Health.MISSING, finding, install_command(extra))

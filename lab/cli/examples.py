@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 LAB = """\
 examples:
-  lab bench                                      preset quick: 14 systems, about 5 minutes
+  lab bench                                      14 systems, about 5 minutes (containers: 10)
   lab bench --backend 'celery[threads]@safe' --backend rq --workload noop
   lab bench --workload cpu:20ms --cores 1,2      CPU tasks of 20 ms on one core and on two
   lab bench --experiment latency -b celery -b rq sustainable rates, and queue latency at each load

@@ -171,7 +171,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "default": "quick",
             "metavar": "NAME",
             "help": f"size of the campaign: {', '.join(PRESETS)} (default: quick, which takes "
-            "about 5 minutes on two cores; --dry-run prints the time of a plan)",
+            "about 5 minutes on two cores, in containers 10; --dry-run prints the time of a plan)",
         },
         "--blocks": {
             "type": ranges.BLOCKS,

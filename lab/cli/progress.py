@@ -223,7 +223,8 @@ def _row(spec: TrialSpec) -> tuple[str, ...]:
     """Return the cells of a trial in the columns of `PLAN`."""
     label = f"{spec.label} {spec.environment}".rstrip()
     place, n_tasks = _describe_place(spec.topology), str(spec.arrival.n_tasks)
-    return label, spec.workload, _offered(spec), n_tasks, place, str(spec.block), spec.id
+    work = f"{spec.workload} {spec.nominal_ns / 1e6:.3g} ms" if spec.nominal_ns else spec.workload
+    return label, work, _offered(spec), n_tasks, place, str(spec.block), spec.id
 
 
 def _undecided(trials: Sequence[TrialSpec]) -> str:

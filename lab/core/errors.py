@@ -9,6 +9,8 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+from lab.core.installing import install_command
+
 
 class ExitCode(IntEnum):
     """The exit code of a command."""
@@ -70,10 +72,10 @@ class MissingExtraError(UsageError):
     """A backend whose packages are not installed."""
 
     def __init__(self, backend: str, package: str, extra: str) -> None:
-        requirement = f"-e '.[{extra}]'" if extra else package
+        command = install_command(extra) if extra else f"python -m pip install {package}"
         super().__init__(
             f"Backend {backend!r} needs the package {package!r}, which is not installed. "
-            f"Run: python -m pip install {requirement}"
+            f"Run: {command}"
         )
 
 

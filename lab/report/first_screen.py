@@ -16,7 +16,7 @@ from lab.analysis.queries import THROUGHPUT, WithoutFaults
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
 from lab.report import overview
-from lab.report.answers.queries import cells, values
+from lab.report.answers.queries import cells, main_place, values
 from lab.report.flag_reasons import OVERLOADED, is_overloaded
 from lab.report.headlines import without_interval
 from lab.report.number_format import digits, plural, seconds
@@ -227,7 +227,7 @@ def _strip(tables: Tables, measure: ChartMetric) -> Strip | None:
     if rows.empty:
         return None
     # One place only: numbers of unequal topologies, workloads or rates must not share an axis.
-    place = rows.groupby("place", sort=False)["label"].nunique().idxmax()
+    place = main_place(rows)
     # Counted rows are first, so a label with both kinds keeps the number that counts.
     rows = rows[rows["place"] == place].drop_duplicates("label")
     # Both sorts are stable, unlike the default of pandas: the second keeps the order by value.

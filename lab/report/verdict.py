@@ -13,7 +13,7 @@ from lab.analysis.queries import THROUGHPUT
 from lab.core.faults import FaultKind
 from lab.core.model import COUNTED_FLAGS, Burst, Flag, Paced, Status
 from lab.figures import Tables
-from lab.report.answers.queries import cells, estimate_text, values
+from lab.report.answers.queries import cells, estimate_text, main_place, values
 from lab.report.documented import documented_safe
 from lab.report.number_format import MOST_NAMES, digits, enumeration, listed, plural, seconds
 from lab.report.recommendation import tiers
@@ -66,8 +66,8 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
         labels, group = safe, " that keep tasks over a worker's death"
     group = _what(labels) + group
     estimates = estimates[estimates["label"].isin(labels)]
-    # `cells` sorts by place. One sentence ranks one place: the smallest workload and topology.
-    place = estimates["place"].iloc[0]
+    # One sentence ranks one place.
+    place = main_place(estimates)
     estimates = estimates[estimates["place"] == place].drop_duplicates("label")
     trials = trials[(trials["place"] == place) & trials["label"].isin(labels)]
     # `tiers` ranks the largest first.
@@ -91,9 +91,20 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     name = rows[best[0][0]].name
     # `estimate_text` begins with the name, which the sentence already has.
     number = number.removeprefix(f"{name} ")
-    behind = f", {digits(others[0][0][1])} times better than the next"
+    following, factor = others[0][0]
+    behind = (
+        f", {digits(factor)} times better than the next{_shared(by_block[[best[0][0], following]])}"
+    )
     first = words.first.format(where, number)
     return f"Of {len(ranked)} {group}, {name} {first}{behind}. {unranked}".rstrip()
+
+
+def _shared(by_block: pd.DataFrame) -> str:
+    """Return in how many blocks two labels are compared, if some have a number of one only."""
+    n_shared = len(by_block.dropna())
+    if n_shared == by_block.count().max():
+        return ""
+    return f" in the {plural(n_shared, 'block')} that both have"
 
 
 def _what(labels: Sequence[str]) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import pandas as pd
-
 from lab.analysis.contracts import by_contract, in_title
 from lab.analysis.labels import REFERENCE, each
 from lab.analysis.queries import THROUGHPUT
 from lab.core.model import Burst, Paced
 from lab.figures import Tables
 from lab.report.answers.answer import Sentence
-from lab.report.answers.queries import cells, estimate_text
+from lab.report.answers.queries import cells, estimate_text, main_place
 from lab.report.number_format import digits, seconds
 
 
@@ -40,13 +38,9 @@ def among_equals(tables: Tables) -> Iterator[Sentence]:
         estimates = estimates[estimates["arrival"] == ranking.arrival]
         systems = estimates[estimates["family"] != REFERENCE]
         for contract, labels in by_contract(dict.fromkeys(systems["label"])).items():
-            rows = _at_one_place(systems[systems["label"].isin(labels)])
+            rows = systems[systems["label"].isin(labels)]
+            rows = rows[rows["place"] == main_place(rows)].drop_duplicates("label")
             rows = rows.sort_values("estimate", ascending=ranking.is_low_best, kind="stable")
             parts = [estimate_text(row, ranking.write) for row in each(rows)]
             text = f"{ranking.title}, {rows['place'].iloc[0]}"
             yield Sentence(f"{in_title(contract)}, {text}", list(rows["row"]), parts)
-
-
-def _at_one_place(rows: pd.DataFrame) -> pd.DataFrame:
-    place = rows.groupby("place", sort=False)["label"].nunique().idxmax()
-    return rows[rows["place"] == place]

@@ -19,7 +19,7 @@ from lab.analysis.queries import (
 )
 from lab.analysis.statistics import RefusedError, paired_ratio, too_few
 from lab.core.cell import CELL, CONDITIONS, TOPOLOGY
-from lab.core.model import Estimate
+from lab.core.model import Estimate, Paced
 from lab.figures import Tables
 from lab.report.limits import LEAST, limit_of, most_per_s
 from lab.report.number_format import REFUSED, digits
@@ -42,6 +42,8 @@ def cells(tables: Tables, metric: str, analysis: str = "") -> pd.DataFrame:
     """
     rows = estimates(tables, metric, analysis)
     rows = rows.assign(row=[f"estimate.csv row {number + 1}" for number in rows.index])
+    # The larger of two bursts at one place is first: that of the summary.
+    rows = rows.sort_values("n_planned", ascending=False, kind="stable")
     return placed(rows.merge(_cell_facts(tables["trial"]), on=CELL))
 
 
@@ -72,6 +74,23 @@ def placed(rows: pd.DataFrame) -> pd.DataFrame:
     rates = rows["rate_hz"].map(" at {:g}/s".format, na_action="ignore").astype("str").fillna("")
     rows = rows.assign(workload_name=workload_names(rows), topology=topology_names(rows))
     return rows.assign(place=rows["workload_name"] + rates + ", " + rows["topology"])
+
+
+def main_place(rows: pd.DataFrame) -> str:
+    """Return the place where most labels were measured; of equal ones, that of the smallest work.
+
+    For bursts, it has the smallest topology; for paced tasks the largest, because a smaller one
+    may be full at their rate, so that its waits are those of a backlog.
+
+    Args:
+        rows: At least one row of `cells` or `values`, of one arrival.
+    """
+    counts = rows.groupby("place", sort=False)["label"].nunique()
+    chosen = rows[rows["place"].isin(counts[counts == counts.max()].index)]
+    if chosen["arrival"].iloc[0] == Paced.kind:
+        work = ["workload", "size", "rate_hz"]
+        return str(chosen[(chosen[work] == chosen[work].iloc[0]).all(axis=1)]["place"].iloc[-1])
+    return str(chosen["place"].iloc[0])
 
 
 def by(rows: pd.DataFrame, column: str) -> Iterator[tuple[str, pd.DataFrame]]:

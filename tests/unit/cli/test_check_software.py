@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,15 @@ def test_a_missing_package_is_reported_with_its_extra() -> None:
     assert (check.name, check.state) == ("backend absent", Health.MISSING)
     assert "surely_not_installed" in check.finding
     assert check.fix == "python -m pip install -e '.[absent]'"
+
+
+def test_outside_the_checkout_its_path_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project of the user, `.` is that project."""
+    monkeypatch.chdir(tmp_path)
+    (check,) = check_software.backends({"absent": ABSENT})
+    assert check.fix == f"python -m pip install -e '{Path(__file__).parents[3]}[absent]'"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ print(*sys.modules, file=sys.stderr)
 # All of the lab that `lab --help` needs.
 OF_HELP = {
     *("lab", "lab.cli", "lab.cli.examples", "lab.cli.main", "lab.cli.parser"),
-    *("lab.core", "lab.core.errors", "lab.host", "lab.host.interrupts"),
+    *("lab.core", "lab.core.errors", "lab.core.installing"),
+    *("lab.host", "lab.host.interrupts"),
 }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from lab.analysis.environments import LabelledByEnvironment
 from lab.analysis.queries import Tables
+from lab.report.answers.queries import main_place
 from lab.report.verdict import verdict
 from tests.factories.campaigns import WIDE, campaign
 from tests.factories.disturbed import with_disturbed
@@ -120,3 +122,32 @@ def test_systems_that_keep_tasks_are_compared_with_each_other() -> None:
     sentence = verdict(tables)
     assert "systems that keep tasks over a worker's death" in sentence
     assert "thread-pool" not in sentence
+
+
+@pytest.mark.parametrize(("arrival", "place"), [("paced", "wide"), ("burst", "narrow")])
+def test_waits_are_those_of_the_largest_topology(arrival: str, place: str) -> None:
+    """A smaller one may be full at the rate, and then its waits are those of a backlog.
+
+    The place of a higher rate is no larger topology, and one with fewer systems is not chosen.
+    """
+    places = [("narrow", 20.0), ("wide", 20.0), ("faster", 50.0)]
+    rows = [(name, label, rate) for name, rate in places for label in ("celery", "rq")]
+    table = pd.DataFrame([*rows, ("widest", "rq", 20.0)], columns=["place", "label", "rate_hz"])
+    assert main_place(table.assign(workload="io", size=50_000, arrival=arrival)) == place
+
+
+def test_a_lead_names_its_blocks_if_others_are_not_in_it() -> None:
+    """The mean of a system may be far from its number in the blocks that the next one has."""
+    tables: Tables = campaign(replace(WIDE, rates_hz=(), blocks=3))
+    assert "that both have" not in verdict(tables)
+    trials = tables["trial"]
+    lost = trials[trials["label"].str.startswith("thread-pool") & (trials["block"] > 0)]
+    metrics = tables["metric"]
+    chosen_metrics = metrics[~metrics["trial_id"].isin(lost["trial_id"])]
+    others = {"trial", "estimate", "campaign"}
+    chosen = {name: tables[name] for name in others} | {"metric": chosen_metrics}
+    for name in ("trial", "estimate", "metric"):
+        if "label" in chosen[name]:
+            is_far = chosen[name]["label"].str.startswith(("thread-pool", "celery[p", "rq[w"))
+            chosen[name] = chosen[name][is_far]
+    assert verdict(chosen).endswith(" times better than the next in the 1 block that both have.")
