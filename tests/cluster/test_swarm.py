@@ -27,8 +27,8 @@ N_TASKS = 60
 
 @pytest.fixture(scope="module")
 def engines(containers: Images) -> Iterator[list[SwarmHost]]:
-    """Run a swarm whose engines have the images of nodes and Redis."""
-    names = [containers.node.name, containers.redis.name]
+    """Run a swarm whose engines have all images, because a provider resolves all of them."""
+    names = [image.name for image in containers.all]
     # A short path, because it contains sockets.
     with tempfile.TemporaryDirectory() as folder, swarm(Path(folder), names) as hosts:
         yield hosts
