@@ -13,7 +13,6 @@ from lab.console import say
 from lab.core import placement
 from lab.core.backend import INLINE, references_of
 from lab.core.errors import UsageError
-from lab.core.faults import FaultKind
 from lab.host import child_environment
 from lab.planning import registry
 from lab.planning.plan import Selection
@@ -44,6 +43,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         )
     # After the other checks, because it may call the user's function.
     chosen_cases = cases.of_options(options, preset)
+    kinds = {case.fault.kind for case in chosen_cases if case.fault}
     chosen = _chosen(options.backend, named)
     selection = Selection(
         labels=tuple(dict.fromkeys(selected.label for selected in chosen)),
@@ -60,7 +60,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         offers=PROVIDERS[options.provider].offered(),
         is_on_host=PROVIDERS[options.provider].is_on_host,
         shares_files=PROVIDERS[options.provider].shares_files,
-        fault_lacks={kind: PROVIDERS[options.provider].fault_lack(kind) for kind in FaultKind},
+        fault_lacks={kind: PROVIDERS[options.provider].fault_lack(kind) for kind in kinds},
         # Interleaved commits are compared with each other, not with references.
         references={} if options.turns or options.no_references else _references(chosen),
         pass_env=tuple(sorted({*(options.pass_env or ())})),

@@ -80,8 +80,11 @@ class FaultHooks:
     @classmethod
     def fault_lack(cls, kind: FaultKind) -> str:
         """Return in a clause why this provider cannot do a kind of fault; empty if it can."""
-        is_task = kind.role is None  # needs no hook
-        return "" if kind in cls.faults or is_task else "it has no hook for it"
+        if kind in cls.faults or kind.role is None:  # a task needs no hook
+            return ""
+        if kind.role is Role.HOST:
+            return "it needs several hosts (--provider swarm)"
+        return "it has no hook for it"
 
     def targets(self, role: Role) -> Sequence[Target]:
         """Return the running processes of a role.
@@ -96,6 +99,10 @@ class FaultHooks:
             return {target.pid}
         children = self.targets(Role.CHILD)
         return {target.pid, *(child.pid for child in children if child.part == target.part)}
+
+    def nodes_of(self, target: Target) -> set[int | None]:
+        """Return the nodes in whose ledgers a target writes; None: any."""
+        return {target.node}
 
     def open_ledger(self, tasks: range) -> LedgerView | None:  # noqa: ARG002 (it needs no view)
         """Return a view of the ledger for some tasks; None: its folder is on this machine."""
@@ -174,6 +181,14 @@ class FaultHooks:
     def lose_power(self, target: Target) -> str:
         """Kill a server, and forget its writes that were not synced; return the proof of both."""
         self._cannot(f"cut the power of {target}")
+
+    def lose_host(self, target: Target) -> str:
+        """Take a host of workers out of the cluster for the rest of the trial; return the proof.
+
+        No packet leaves it from one instant on, so that no peer sees a connection end; then all
+        that ran on it is killed. Its records are not handed over.
+        """
+        self._cannot(f"lose the host {target}")
 
     def free_disk(self, part: str) -> str:
         """Undo `fill_disk`, and return the proof."""

@@ -23,6 +23,7 @@ class Role(StrEnum):
     BROKER = "broker"
     SCHEDULER = "scheduler"
     DRIVER = "driver"
+    HOST = "host"  # of workers: all that runs on it
 
 
 class FaultKind(StrEnum):
@@ -50,6 +51,11 @@ class FaultKind(StrEnum):
         kind._value_ = text
         kind.role, kind.heal_s, kind.grace_s, kind.step_s = role, heal_s, grace_s, step_s
         return kind
+
+    @property
+    def restart_s(self) -> float | None:
+        """The default of `Fault.restart_s`: a lost host does not return."""
+        return None if self.role is Role.HOST else RESTART_S
 
     # The control: everything is prepared, and nothing fails.
     NONE = "none"
@@ -87,6 +93,8 @@ class FaultKind(StrEnum):
     OUTLIVE = "outlive"
     # The server's unsynced writes are lost.
     POWER_LOSS = "power-loss", Role.BROKER
+    # A host of workers falls silent, and does not return.
+    HOST_LOSS = "host-loss", Role.HOST
 
 
 ENDED_WORKERS = (
@@ -139,7 +147,7 @@ class Fault:
     - `heal_s`: seconds until a pause, a cut or a full disk ends; 0 for a fault that just happens.
     - `grace_s`: seconds between SIGTERM and SIGKILL.
     - `restart_s`: the lab starts a part again this many seconds after its end, as a supervisor
-      would; None: never.
+      would; None: never, as after the loss of a host.
     - `persistence`: a `Persistence` of Redis; empty: that of the lab's servers.
     - `step_s`: seconds by which a wall clock jumps; negative: back.
     """
@@ -165,10 +173,9 @@ class Fault:
             factors.append(f"{self.heal_s:g}s")
         if self.grace_s != self.kind.grace_s:
             factors.append(f"grace-{self.grace_s:g}s")
-        if self.restart_s is None:
-            factors.append("no-restart")
-        elif self.restart_s != RESTART_S:
-            factors.append(f"restart-{self.restart_s:g}s")
+        if self.restart_s != self.kind.restart_s:
+            restart_s = self.restart_s
+            factors.append("no-restart" if restart_s is None else f"restart-{restart_s:g}s")
         if self.persistence:
             factors.append(self.persistence)
         if self.step_s != self.kind.step_s:
@@ -178,4 +185,4 @@ class Fault:
 
 def of_kind(kind: FaultKind, hits: int = 1) -> Fault:
     """Return the fault of a kind with its default factors."""
-    return Fault(kind, hits, kind.heal_s, kind.grace_s, step_s=kind.step_s)
+    return Fault(kind, hits, kind.heal_s, kind.grace_s, kind.restart_s, step_s=kind.step_s)

@@ -54,8 +54,7 @@ from lab.worker.ledger import Journal
 
 # The phase `UNRECORDED` offers the tasks of `REPEATED`, too.
 PHASES = tuple(phase for phase in Phase if phase is not Phase.REPEATED)
-QUIET_S = 0.2
-STOP_DEADLINE_S, RESULT_S = 10.0, 1.0
+QUIET_S, STOP_DEADLINE_S, RESULT_S = 0.2, 10.0, 1.0
 
 
 class Driver:
@@ -275,6 +274,7 @@ class Driver:
             # With a fault it is a result: a host that is lost takes its records along.
             status = Status.FAILED if (status, self.under_fault) == (Status.OK, None) else status
         self.status |= {"status": status, "reason": reason, "missing": missing}
+        self.status["incomplete"] = sorted(self.records.incomplete)
         self.status["samples"] = [asdict(sample) for sample in self.counters.samples]
         if self.offering.error:
             self.status["submit_error"] = self.offering.error

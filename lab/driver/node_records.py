@@ -46,7 +46,10 @@ class NodeRecords(WorkerRecords):
         self._token = token
         self._links = [NodeLink(agent, token) for agent in agents]
         self._readings: dict[NodeLink, list[OffsetReading]] = {link: [] for link in self._links}
-        self._is_over = threading.Event()
+        self.incomplete: set[int] = set()
+        self._copies_early, self._is_over = False, threading.Event()
+        # Of the copied files, which two threads may bring up to date.
+        self._lock = threading.Lock()
 
     def connect(self) -> None:
         """Wait until each agent answers, and begin to read the clocks."""
@@ -70,8 +73,16 @@ class NodeRecords(WorkerRecords):
     def _keep_reading(self) -> None:
         while not self._is_over.wait(READ_S):
             for link in self._links:
-                if not self._is_over.is_set():
-                    self._read_clock(link)
+                if self._is_over.is_set():
+                    return
+                has_answered = self._read_clock(link) is None
+                if has_answered and self._copies_early:
+                    with contextlib.suppress(LabError):  # which `hand_over` reports
+                        self._copy([link], FETCH_S)
+
+    def copy_early(self) -> None:
+        """Copy the records of each node once a second, after the reading of its clock."""
+        self._copies_early = True
 
     def _read_clock(self, link: NodeLink) -> Exception | None:
         """Read the clock of a node, and return the error if that failed."""
@@ -102,6 +113,7 @@ class NodeRecords(WorkerRecords):
                 problems += step()
             except LabError as error:  # a full disk here; the nodes keep their records
                 problems.append(str(error))
+                self.incomplete |= {link.address.node for link in self._links}
         self.missing = " ".join(problems)
         for link in self._links:
             # Of a node that does not answer any more, the problem is known by now.
@@ -115,8 +127,12 @@ class NodeRecords(WorkerRecords):
         """Copy the files of nodes; return one sentence for each problem."""
         deadline, problems = time.monotonic() + within_s, list[str]()
         for link in links:
-            left_s = max(0.0, deadline - time.monotonic())
-            problems += handover.hand_over(link.address, self._token, self._folder(link), left_s)
+            left_s, node = max(0.0, deadline - time.monotonic()), link.address.node
+            with self._lock:
+                of_node = handover.hand_over(link.address, self._token, self._folder(link), left_s)
+            self.incomplete -= {node}
+            self.incomplete |= {node} if of_node else set()
+            problems += of_node
         return problems
 
     def _correct(self) -> list[str]:
@@ -130,6 +146,7 @@ class NodeRecords(WorkerRecords):
                 clock = NodeClock(self._readings[link])
             except ValueError as error:
                 problems.append(f"{_name(link)}: no record has an instant of this clock. {error}")
+                self.incomplete.add(link.address.node)
             else:
                 bound_ns = correct(self._folder(link), self.ledger, clock)
                 self.bound_ns = max(self.bound_ns, bound_ns)

@@ -66,6 +66,7 @@ class UnderFault:
         # Below the deadline of the driver, which would end the trial as a timeout.
         self._latest_s = min(fault.pauses_s + LATEST_S, spec.deadline_s * 0.9)
         self._is_over = threading.Event()
+        records.copy_early()
 
     def offer(
         self,

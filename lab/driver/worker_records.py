@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from lab.recording.ledger_reader import CompletionCounter, Completions
@@ -16,9 +17,11 @@ class WorkerRecords:
         bound_ns: The largest error of an instant in the ledger.
         samples: Those of the trial, to which the ones of the network are added.
         missing: What the ledger lacks so far; empty if nothing.
+        incomplete: The nodes of whose machines it lacks something.
     """
 
     missing = ""
+    incomplete: Collection[int] = ()
 
     def __init__(self, ledger: Path, samples: list[Sample]) -> None:
         self.ledger = ledger
@@ -38,6 +41,12 @@ class WorkerRecords:
 
     def read_clocks(self) -> None:
         """Read the clocks of the workers, if they are others than the driver's."""
+
+    def copy_early(self) -> None:
+        """Copy the records while they are written: a machine may leave, and take the others along.
+
+        Not in a window that measures speed, which this costs.
+        """
 
     def fetch(self) -> Path:
         """Bring the records so far into the ledger, and return its folder.

@@ -181,7 +181,11 @@ def _reasons_of_fault(
         yield f"A fault needs a burst, paced tasks or jobs, and not arrival {spec.arrival.kind}."
     # The clock of a driver that executes the tasks can be stepped as well.
     is_clock = kind is FaultKind.CLOCK_STEP
-    if role is Role.WORKER and not registry.has_worker_processes(chosen) and not is_clock:
+    if (
+        role in (Role.WORKER, Role.HOST)
+        and not registry.has_worker_processes(chosen)
+        and not is_clock
+    ):
         yield "The system executes tasks in the driver: there is no worker for the fault."
     if role is Role.DRIVER and not registry.has_worker_processes(chosen):
         yield "The system executes tasks in the driver, which the fault would end with them."
@@ -195,6 +199,8 @@ def _reasons_of_fault(
         yield from _reasons_of_outlive(spec)
     if role is Role.BROKER and not {*services_of(chosen.backend, chosen.variant)} - {Service.CRON}:
         yield "The system has no server for the fault."
+    if role is Role.HOST and spec.topology.nodes == 1:
+        yield "The fault needs workers on two hosts: use --nodes 2."
 
 
 def _reasons_of_scheduler(

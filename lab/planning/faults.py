@@ -50,6 +50,8 @@ def parse(text: str) -> Fault:
         raise UnknownNameError("fault", name, map(str, FaultKind))
     fault = of_kind(FaultKind(name))
     for factor in factors:
+        if fault.kind is FaultKind.HOST_LOSS:
+            raise UsageError(f"Fault {text!r}: a lost host does not return. Write {name}.")
         if factor == NO_RESTART:
             fault = replace(fault, restart_s=None)
         elif factor in [*Persistence]:
@@ -117,9 +119,10 @@ def of_cases(
 def _with_fault(case: Case, fault: Fault, *, is_fitted: bool) -> Case:
     """Return a case of the experiment with a fault.
 
-    A trial has one submitter, so that fault hits once in as many blocks instead of often in one.
+    A trial has one submitter, and a host does not return, so these faults hit once in as many
+    blocks instead of often in one.
     """
-    if fault.kind is FaultKind.SUBMITTER_KILL:
+    if fault.kind in (FaultKind.SUBMITTER_KILL, FaultKind.HOST_LOSS):
         case, fault = replace(case, blocks=fault.hits), replace(fault, hits=1)
     arrival = fitted(case.arrival, fault) if is_fitted else case.arrival
     return replace(case, fault=fault, arrival=arrival)

@@ -227,7 +227,7 @@ class ComposeFaults(Cluster):
         """Wait for the end of a container, and return its exit code; empty if it still runs."""
         deadline = time.monotonic() + patience_s
         while True:
-            with engine() as client:
+            with engine(self.parts[name].address) as client:
                 state = client.api.inspect_container(self.parts[name].id)["State"]
             if not state["Running"]:
                 return f"State.ExitCode {state['ExitCode']}"

@@ -50,15 +50,14 @@ class ContainerPart:
     def get_agent(self, log: Path) -> ContainerAgent:
         """Return the agent in this container, started if there is none."""
         if self.agent is None:
-            self.agent = ContainerAgent(self.id, f"{TRIAL}/{LEDGER}", log)
+            self.agent = ContainerAgent(self.id, f"{TRIAL}/{LEDGER}", log, self.address)
         return self.agent
 
     def get_helper(self, labels: Mapping[str, str], log: Path) -> ContainerAgent:
         """Return the agent that may change the network, started if there is none."""
         if self.helper is None:
-            self.helper = HelperContainer(
-                labels, log, cap_add=["NET_ADMIN"], network_mode=f"container:{self.id}"
-            ).agent
+            network = {"cap_add": ["NET_ADMIN"], "network_mode": f"container:{self.id}"}
+            self.helper = HelperContainer(labels, log, self.address, **network).agent
         return self.helper
 
     def stop_agents(self) -> None:

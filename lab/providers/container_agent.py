@@ -21,9 +21,9 @@ from lab.recording.ledger_reader import Writer
 class ContainerAgent:
     """The program in one container; it ends with the container, or by `stop`."""
 
-    def __init__(self, container: str, ledger: str, log: Path) -> None:
+    def __init__(self, container: str, ledger: str, log: Path, address: str = "") -> None:
         argv = ["python", "-m", inside_container.__name__, ledger]
-        self._process = ContainerProcess(container, argv, {}, log)
+        self._process = ContainerProcess(container, argv, {}, log, address)
         # `readline` of the unbuffered pipe would read byte by byte. `stop` closes the descriptor.
         self._answers = io.BufferedReader(io.FileIO(self._process.stdout.fileno(), closefd=False))
         # The injector and the trial may ask at the same time.

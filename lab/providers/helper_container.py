@@ -20,13 +20,17 @@ class HelperContainer:
     Args:
         labels: Those of its trial, by which it is removed.
         log: The file for the messages of the agent.
+        address: That of its engine; empty: the engine of Docker's command.
         options: Further options of the engine's SDK, such as its capabilities.
     """
 
-    def __init__(self, labels: Mapping[str, str], log: Path, **options: Any) -> None:
-        with engine() as client:
+    def __init__(
+        self, labels: Mapping[str, str], log: Path, address: str = "", **options: Any
+    ) -> None:
+        self._address = address
+        with engine(address) as client:
             started = client.containers.run(
-                images.resolve().node.name,
+                images.resolve().node.id,
                 ["sleep", "infinity"],
                 detach=True,
                 init=True,
@@ -37,10 +41,10 @@ class HelperContainer:
                 **options,
             )
         self._id = str(started.id)
-        self.agent = ContainerAgent(self._id, TRIAL, log)
+        self.agent = ContainerAgent(self._id, TRIAL, log, address)
 
     def remove(self) -> None:
         """Remove the container now, and not only at the end of its trial."""
         self.agent.stop()
-        with engine() as client:
+        with engine(self._address) as client:
             client.api.remove_container(self._id, force=True, v=True)

@@ -61,7 +61,8 @@ class LocalFaults(FaultHooks):
             is_lacking = faked_clock.library() is None
             return f"it needs the package {faked_clock.PACKAGE}" if is_lacking else ""
         lack = super().fault_lack(kind)
-        return lack and "it needs containers (--provider compose)"
+        is_of_host = kind.role is Role.HOST
+        return lack if is_of_host else lack and "it needs containers (--provider compose)"
 
     def targets(self, role: Role) -> Sequence[Target]:
         """Return the running processes of a role; children are those of workers and driver."""

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 from lab.core.environment_provider import Environments, NoEnvironments
 from lab.core.errors import ClusterError
-from lab.core.faults import FaultKind
 from lab.core.model import BackendContext, Service, Topology
 from lab.core.placement import Placement, cpu_text
 from lab.core.provider import AgentAddress, Cluster, TrialContext
@@ -25,12 +24,12 @@ from lab.providers import (
     swarm_hosts,
     swarm_stack,
 )
-from lab.providers.compose import SERVERS, ComposeCluster
+from lab.providers.compose import SERVERS
 from lab.providers.compose_override import DRIVER, ENDPOINTS, NODE, TRIAL
 from lab.providers.compose_parts import LEDGER, ContainerPart
 from lab.providers.container_events import SERVICE
 from lab.providers.engine import engine
-from lab.providers.swarm_hosts import Host, Swarm
+from lab.providers.swarm_faults import SwarmFaults
 from lab.providers.swarm_stack import AGENT, PORT
 
 START_S, LOOK_S = 60.0, 0.2
@@ -39,26 +38,19 @@ ENDED = ("failed", "rejected", "orphaned")
 SHA = "sha256:"
 
 
-class SwarmCluster(ComposeCluster):
+class SwarmCluster(SwarmFaults):
     """Services, nodes and driver as containers of the hosts of a swarm."""
 
     # cron reads the crontabs that the driver writes, in a volume of one engine.
     offers = frozenset(ENDPOINTS) - {Service.CRON}
     environments: ClassVar[Environments] = NoEnvironments()
     has_quotas = False
-    faults: ClassVar = frozenset[FaultKind]()
     shares_files = False
     start_s = 10.0
 
     def __init__(self, site: TrialContext) -> None:
         super().__init__(site)
         self._described: dict[str, Any] = {}
-
-    @classmethod
-    def fault_lack(cls, kind: FaultKind) -> str:
-        """Refuse every fault: the records of the nodes arrive when the window is over."""
-        del kind
-        return "it injects no faults (--provider compose does)"
 
     @classmethod
     def place(cls, topology: Topology, *, has_services: bool, in_driver: bool) -> Placement:
@@ -70,7 +62,7 @@ class SwarmCluster(ComposeCluster):
     def up(self) -> BackendContext:
         """Start the driver and the servers, wait until the servers answer, then start the nodes."""
         # Again for each trial, because a host may have left.
-        self._swarm: Swarm = swarm_hosts.find()
+        self._swarm = swarm_hosts.find()
         self.engines = [host.address for host in self._swarm.used(self.site.spec.topology.nodes)]
         context = super().up()
         nodes = [name for name in self.parts if name.startswith(NODE)]
@@ -128,13 +120,6 @@ class SwarmCluster(ComposeCluster):
             self._look()
         for name in wanted:
             self._pin(name)
-
-    def _host(self, name: str) -> Host:
-        """Return the host of a container."""
-        for prefix in (NODE, AGENT):
-            if name.startswith(prefix):
-                return self._swarm.host_of(int(name[len(prefix) :]))
-        return self._swarm.broker if name in map(str, ENDPOINTS) else self._swarm.manager
 
     def _refusal(self) -> str:
         """Return in a sentence why the swarm does not start a container; empty if it does."""

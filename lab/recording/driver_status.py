@@ -82,6 +82,7 @@ RULES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("reason", "submit_error", "plan_hash", "missing"), _is_text),
     "settings": lambda value: isinstance(value, dict),
     **dict.fromkeys(("t_begin_ns", "t_end_ns", "start_call_ns"), _is_instant),
+    "incomplete": _each(_is_instant),
     "phases": _each(_is_phase),
     "wall": _each(_is_reading),
     "samples": _each(_is_sample),

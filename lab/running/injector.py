@@ -175,11 +175,12 @@ class Injector:
     def _activity(self, target: Target, pids: set[int | None]) -> tuple[Activity, set[int]]:
         """Return what the processes of a target execute, from their ledgers."""
         self._ledger.count()
+        nodes = self._cluster.nodes_of(target)
         writers = [
             writer
             for writer in self._ledger.writers()
             if (None in pids or writer.pid in pids)
-            and target.node in (None, writer.node)
+            and not nodes.isdisjoint({None, writer.node})
             and target.slot in (None, writer.slot)
         ]
         if not writers:

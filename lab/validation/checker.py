@@ -6,7 +6,7 @@ system under test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -174,14 +174,15 @@ def negative_durations(tasks: pd.DataFrame, bounds_ns: pd.Series | int = 0) -> i
     return before_submit + sum(int((tasks[end] < tasks[start]).sum()) for start, end in pairs)
 
 
-def without_records(table: pd.DataFrame) -> pd.DataFrame:
+def without_records(table: pd.DataFrame, proven: Collection[int] = ()) -> pd.DataFrame:
     """Replace `lost-silent` and `partial` by `unknown`, because records of the workers are missing.
 
     Args:
         table: The result of `outcomes`, or of a trial with a fault.
+        proven: The tasks whose outcome no missing record can change.
     """
     unproven = [str(TaskOutcome.LOST_SILENT), str(TaskOutcome.PARTIAL)]
-    lacks_record = table["outcome"].isin(unproven)
+    lacks_record = table["outcome"].isin(unproven) & ~table["task_id"].isin(proven)
     return table.assign(outcome=table["outcome"].mask(lacks_record, str(TaskOutcome.UNDECIDED)))
 
 

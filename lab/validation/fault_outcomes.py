@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from lab.core.faults import HORIZONS, FaultKind
+from lab.core.faults import HORIZONS, FaultKind, Role
 from lab.core.outcomes import Ack, TaskOutcome, TaskState
 from lab.planning.phases import Phase
 from lab.results.schema import FaultRow
@@ -34,12 +34,14 @@ class ProvedHit:
         at_ns: Its instant, ns of CLOCK_MONOTONIC.
         over_ns: The end of its effects: healed, or the part that ended has been restarted.
         task_ids: The tasks that its target was executing.
+        takes_records: Whether the records of the target are lost with it.
     """
 
     number: int
     at_ns: int
     over_ns: int
     task_ids: frozenset[int]
+    takes_records: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def proved_hits(rows: Iterable[FaultRow]) -> list[ProvedHit]:
         if row.injected_ns is not None and row.fault != FaultKind.NONE:
             ends = (row.injected_ns, row.healed_ns or 0, row.restarted_ns or 0)
             task_ids = frozenset(map(int, row.task_ids.split()))
-            hits.append(ProvedHit(row.hit, row.injected_ns, max(ends), task_ids))
+            is_of_host = row.role == Role.HOST
+            hits.append(ProvedHit(row.hit, row.injected_ns, max(ends), task_ids, is_of_host))
     return sorted(hits, key=lambda hit: hit.at_ns)
 
 
@@ -133,7 +136,7 @@ def classify(
         the task; for others that are not ok, the first hit that was not over when the task was
         sent, or else the last one.
     """
-    executions = _executions(tasks)
+    executions = _executions(tasks, after.hits)
     sent_ns, acknowledged = _offers(submits)
     # Each of these may cause a redelivery, so the drain is measured from the last (METHOD M29).
     calm_ns = max([after.over_ns, *sent_ns.values()])
@@ -207,8 +210,11 @@ def _offers(submits: pd.DataFrame) -> tuple[dict[int, int], set[int]]:
     return sent_ns, set(window.loc[window["ack"] == Ack.OK, "task_id"])
 
 
-def _executions(tasks: pd.DataFrame) -> dict[int, list[_TaskStart]]:
-    """Return the started executions of each task, in the order of their starts."""
+def _executions(tasks: pd.DataFrame, hits: Sequence[ProvedHit]) -> dict[int, list[_TaskStart]]:
+    """Return the started executions of each task, in the order of their starts.
+
+    An execution that ended with its record is known from the hit, as if it had started then.
+    """
     # Stable, so that executions with equal instants have the same order in every analysis.
     started = tasks[tasks["t3_ns"].notna()].sort_values("t3_ns", kind="stable")
     runs: dict[int, list[_TaskStart]] = {}
@@ -216,6 +222,11 @@ def _executions(tasks: pd.DataFrame) -> dict[int, list[_TaskStart]]:
     for row in started.itertuples(index=False):
         place = f"node {row.node}, pid {row.worker.partition(':')[0]}"
         runs.setdefault(row.task_id, []).append(_TaskStart(int(row.t3_ns), row.outcome, place))
+    for hit in hits:
+        for task_id in hit.task_ids if hit.takes_records else ():
+            starts = runs.setdefault(task_id, [])
+            if all(start.t3_ns > hit.at_ns for start in starts):
+                starts.insert(0, _TaskStart(hit.at_ns, "unfinished", ""))
     return runs
 
 

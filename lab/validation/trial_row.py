@@ -18,7 +18,7 @@ from lab.recording.sample import Sample
 from lab.results.schema import FaultRow, TrialRow
 from lab.results.schema.task import SampleRow
 from lab.running.trial import TrialObservation
-from lab.validation import checker, disturbance, fault_records, trial_files
+from lab.validation import checker, disturbance, fault_records, lost_hosts, trial_files
 from lab.validation.dimensions import identity
 from lab.validation.findings import findings
 from lab.validation.node_network import node_network
@@ -83,7 +83,8 @@ def collect(outcome: TrialObservation, context: Context) -> TrialResult:
     records = trial_files.Records(ledger, tasks, submits, samples, end_ns)
     judged = fault_records.judge(outcome, outcomes, records)
     if status.get("missing"):
-        judged = replace(judged, outcomes=checker.without_records(judged.outcomes))
+        proven = lost_hosts.proven(outcome, status, submits)
+        judged = replace(judged, outcomes=checker.without_records(judged.outcomes, proven))
     network = node_network(tasks, [Sample(**read) for read in status.get("samples", [])])
     counted = _counted(spec, submits, tasks, judged.outcomes) | judged.columns
     counted["n_negative"] = checker.negative_durations(tasks, network.bounds_ns)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.core.faults import FaultKind, of_kind
 from lab.core.model import Burst, Paced, Topology
 from lab.core.provider import TrialContext
 from lab.host import processes
-from lab.planning import registry
+from lab.planning import faults, registry
 from lab.providers import reaper, swarm_hosts
 from lab.providers.images import Images
 from lab.providers.swarm import SwarmCluster
@@ -84,6 +85,46 @@ def test_what_a_killed_lab_leaves_is_removed_on_every_host(
         cluster.down()
     assert hosts[1].docker("volume", "ls", "--quiet") == "of-somebody-else"
     hosts[1].docker("volume", "rm", "of-somebody-else")
+
+
+@pytest.mark.parametrize(
+    ("label", "nodes", "outcomes"),
+    [
+        # It acknowledges a task before it runs.
+        ("celery[prefork]@default", 3, {"lost-silent"}),
+        # Its horizon is longer than this drain, after which it still reports that the task runs.
+        ("rq[worker]@default", 2, {"unknown"}),
+    ],
+)
+def test_a_lost_host_is_a_result_and_the_campaign_goes_on(
+    label: str, nodes: int, outcomes: set[str], hosts: list[SwarmHost], tmp_path: Path
+) -> None:
+    """Its tasks have the outcome that the system gives them, and the other hosts go on."""
+    fault = of_kind(FaultKind.HOST_LOSS)
+    paced, topology = faults.fitted(Paced(1, 10.0), fault), Topology(nodes, 1, 1)
+    spec = spec_of(label, "io", paced, topology, 100_000, provider="swarm", fault=fault)
+    result = run(tmp_path, spec)
+    row, (hit,) = result.row, result.tables["fault"].itertuples()
+    assert (row.status, hit.status, row.n_hits) == ("ok", "hit", 1), (row.reason, hit.reason)
+    assert hit.target in [host.name for host in hosts[1:nodes]]
+    assert "State.ExitCode 137" in hit.proof
+    assert "True" not in hit.proof
+    assert hit.restarted_ns is None
+    lost = row.node_hosts.split("|").index(hit.target)
+    assert row.reason.startswith(f"node {lost}: its agent did not answer")
+    table = result.tables["outcome"].set_index("task_id")
+    interrupted = [int(task_id) for task_id in hit.task_ids.split()]
+    assert interrupted
+    assert {*table.outcome[interrupted]} == outcomes
+    assert len(table) == paced.n_tasks
+    tasks = result.tables["task"]
+    assert tasks.t3_ns[tasks.node == lost].max() <= hit.injected_ns
+    assert (tasks.t3_ns[tasks.node != lost] > hit.injected_ns).sum() > N_TASKS // 2
+    # The records of the lost host, up to the last copy.
+    assert (tasks.node == lost).sum() > 0
+    again = spec_of(label, "noop", Burst(N_TASKS), topology, provider="swarm")
+    following = run(tmp_path / "following", again).row
+    assert (following.status, following.n_done) == ("ok", N_TASKS)
 
 
 def test_a_host_that_leaves_in_mid_trial_fails_it_and_the_next_trial_runs(

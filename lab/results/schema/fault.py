@@ -44,7 +44,7 @@ class FaultRow:
         least=0,
         most=LATEST_NS,
     )
-    role: str = column("role of the target: worker, child, broker, scheduler or driver")
+    role: str = column("role of the target: worker, child, broker, scheduler, driver or host")
     target: str = column("name of the part, and process id")
     activity: str = column(
         "what the target did, from the ledger: executing, idle, or unknown if it writes none"

@@ -24,6 +24,7 @@ PLAIN = spec_of("inline")
         (replace(of_kind(FaultKind.WORKER_TERM), grace_s=2.5), "worker-term:grace-2.5s"),
         (Fault(FaultKind.WORKER_KILL, restart_s=None), "worker-kill:no-restart"),
         (Fault(FaultKind.WORKER_KILL, restart_s=5.0), "worker-kill:restart-5s"),
+        (of_kind(FaultKind.HOST_LOSS), "host-loss"),
         (of_kind(FaultKind.CLOCK_STEP), "clock-step"),
         (replace(of_kind(FaultKind.CLOCK_STEP), step_s=-60.0), "clock-step:-60s"),
         (

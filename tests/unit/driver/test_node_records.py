@@ -82,6 +82,7 @@ def test_records_are_fetched_and_handed_over(records: NodeRecords, nodes: list[P
         assert records.fetch() == records.ledger
         assert CompletionCounter(records.ledger).count() == 2 * (task_id + 1)
     assert records.hand_over() == ""
+    assert records.incomplete == set()
     rows = dict[int, int]()
     for path in records.ledger.iterdir():
         assert header(path).time_namespace == ledger.time_namespace()
@@ -112,6 +113,33 @@ def test_the_clocks_are_read_all_the_time(records: NodeRecords, nodes: list[Path
     assert len(samples_of(records, node_samples.PING)) == n_pings
     # A second call changes nothing.
     assert records.hand_over() == ""
+
+
+def test_what_a_lost_node_had_recorded_is_there_up_to_the_last_second(
+    nodes: list[Path], tmp_path: Path
+) -> None:
+    """The records are copied while the trial runs, and the node is named as incomplete."""
+    (tmp_path / "trial" / "ledger").mkdir(parents=True)
+    with served(nodes[0]) as first, ExitStack() as second:
+        ports = [first, second.enter_context(served(nodes[1]))]
+        agents = [replace(address_of(port), node=node) for node, port in enumerate(ports)]
+        records = NodeRecords(tmp_path / "trial" / "ledger", agents, TOKEN, [])
+        records.connect()
+        records.copy_early()
+        execute(nodes[1], 1, 1)
+        copies = tmp_path / "trial" / "records" / "1"
+        deadline = time.monotonic() + 10
+        while not any(CompletionCounter(copies).count() for _ in range(copies.is_dir())):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        second.close()
+        # The server of this process ends, and its connections do not.
+        for link in records._links[1:]:
+            link.close()
+        missing = records.hand_over()
+    assert missing.startswith("node 1: its agent did not answer")
+    assert records.incomplete == {1}
+    assert CompletionCounter(records.ledger).count() == 1
 
 
 def test_finished_tasks_are_counted_by_the_agents(records: NodeRecords, nodes: list[Path]) -> None:

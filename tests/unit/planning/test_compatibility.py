@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.core.model import Burst, Serializer, Service, TrialSpec
+from lab.core.faults import FaultKind, of_kind
+from lab.core.model import Burst, Serializer, Service, Topology, TrialSpec
 from lab.core.preflight import FUNCTION, PreflightResult
 from lab.planning import registry
 from lab.planning.compatibility import unsupported_reason
@@ -92,3 +93,17 @@ def test_machines_that_share_no_folder_cannot_run_a_system_with_a_file() -> None
     why = "The system keeps its tasks in a file, which provider swarm cannot share."
     assert reason("huey[process+sqlite]") == reason("django-q[orm+sqlite]") == why
     assert reason("rq") is reason("thread-pool") is None
+
+
+def test_the_loss_of_a_host_needs_workers_on_another_one() -> None:
+    """The reason has the option."""
+
+    def reason(label: str, nodes: int) -> str | None:
+        fault = of_kind(FaultKind.HOST_LOSS)
+        spec = spec_of(label, topology=Topology(nodes, 1, 1), provider="swarm", fault=fault)
+        return unsupported_reason(spec, frozenset(Service))
+
+    assert reason("celery", 1) == "The fault needs workers on two hosts: use --nodes 2."
+    assert reason("celery", 2) is None
+    why = "The system executes tasks in the driver: there is no worker for the fault."
+    assert reason("thread-pool", 1) == why

@@ -66,6 +66,7 @@ def test_a_fault_is_read_from_its_text(text: str) -> None:
         ("clock-step:--1s", "'--1s' is no factor"),
         ("worker-pause:0s", "'0' is not a number from 0.1 to 3,600"),
         ("worker-pause:1..2s", "'1..2' is not a number"),
+        ("host-loss:5s", "'host-loss:5s': a lost host does not return. Write host-loss."),
     ],
 )
 def test_a_wrong_fault_is_refused_with_the_next_step(text: str, message: str) -> None:
@@ -98,6 +99,14 @@ def test_hits_of_a_burst_are_in_its_work() -> None:
     """A burst has no planned end; its work is that of its tasks."""
     burst = replace(spec(KILL), arrival=Burst(100))
     assert all(0 < offset < 5e9 for offset in faults.offsets_ns(burst))
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SUBMITTER_KILL, FaultKind.HOST_LOSS])
+def test_what_does_not_return_is_hit_once_in_each_of_several_blocks(kind: FaultKind) -> None:
+    """Five hits of a preset are five trials."""
+    cases = faults.of_cases(EXPERIMENTS[FAULTS].cases, [], 5, is_fitted=True)
+    of_fault = [case for case in cases if case.fault and case.fault.kind is kind]
+    assert [(case.blocks, case.fault.hits) for case in of_fault if case.fault] == [(5, 1)] * 2
 
 
 def test_the_experiment_has_every_fault_and_the_control() -> None:

@@ -21,6 +21,7 @@ from lab.core.errors import ClusterError
 from lab.core.faults import FaultKind, Role, Target
 from lab.host import faked_clock, processes
 from lab.providers import watchdog
+from lab.providers.compose_faults import ComposeFaults
 from lab.providers.local_faults import LocalFaults, LocalPart
 from lab.worker import clock_file
 
@@ -277,6 +278,9 @@ def test_a_kind_without_hooks_is_refused_with_the_next_step() -> None:
     assert LocalFaults.fault_lack(FaultKind.NETWORK_CUT) == (
         "it needs containers (--provider compose)"
     )
+    several = "it needs several hosts (--provider swarm)"
+    assert LocalFaults.fault_lack(FaultKind.HOST_LOSS) == several
+    assert ComposeFaults.fault_lack(FaultKind.HOST_LOSS) == several
     kinds = (FaultKind.NONE, FaultKind.WORKER_KILL, FaultKind.POISON, FaultKind.CLOCK_STEP)
     for kind in kinds:
         assert LocalFaults.fault_lack(kind) == ""

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from lab.core import placement
-from lab.core.faults import FaultKind
 from lab.core.model import Service, Topology
 from lab.core.provider import AgentAddress, TrialContext
 from lab.planning import registry
@@ -55,10 +54,7 @@ def engine_of(api: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_what_a_swarm_cannot_do_is_refused_before_the_run() -> None:
-    """Faults, cron, quotas and systems with a file."""
-    assert {SwarmCluster.fault_lack(kind) for kind in FaultKind} == {
-        "it injects no faults (--provider compose does)"
-    }
+    """Cron, quotas and systems with a file."""
     assert Service.CRON not in SwarmCluster.offered()
     assert not SwarmCluster.has_quotas
     assert not SwarmCluster.shares_files

@@ -116,6 +116,8 @@ def test_a_task_whose_record_may_be_missing_is_not_lost() -> None:
     assert table.outcome.tolist() == ["ok", "lost-silent", "partial", "failed", "wrong-answer"]
     known = without_records(table)
     assert known.outcome.tolist() == ["ok", "unknown", "unknown", "failed", "wrong-answer"]
+    known = without_records(table, proven={3})
+    assert known.outcome.tolist() == ["ok", "unknown", "partial", "failed", "wrong-answer"]
 
 
 def test_the_ceiling_of_a_driver_is_that_of_its_submit_calls() -> None:
