@@ -120,6 +120,11 @@ class AgentAddress:
     host: str
     port: int
 
+    @property
+    def name(self) -> str:
+        """The node's name in messages."""
+        return f"node {self.node}"
+
 
 class CounterReading(NamedTuple):
     """One reading of one counter of one part of a cluster."""

@@ -57,7 +57,7 @@ class NodeRecords(WorkerRecords):
         for link in self._links:
             while (error := self._read_clock(link)) is not None:
                 if time.monotonic() > deadline:
-                    raise ClusterError(f"{_name(link)}: its agent did not answer. {error}")
+                    raise ClusterError(f"{link.address.name}: its agent did not answer. {error}")
                 time.sleep(handover.RETRY_S)
         threading.Thread(target=self._keep_reading, daemon=True).start()
 
@@ -145,7 +145,8 @@ class NodeRecords(WorkerRecords):
             try:
                 clock = NodeClock(self._readings[link])
             except ValueError as error:
-                problems.append(f"{_name(link)}: no record has an instant of this clock. {error}")
+                unplaced = f"{link.address.name}: no record has an instant of this clock."
+                problems.append(f"{unplaced} {error}")
                 self.incomplete.add(link.address.node)
             else:
                 bound_ns = correct(self._folder(link), self.ledger, clock)
@@ -165,7 +166,3 @@ def records_of(
     if not agents:
         return WorkerRecords(ledger, samples)
     return NodeRecords(ledger, agents, os.environ[TOKEN], samples)
-
-
-def _name(link: NodeLink) -> str:
-    return f"node {link.address.node}"

@@ -48,10 +48,10 @@ def hand_over(address: AgentAddress, token: str, folder: Path, within_s: float) 
                 listed = connection.records()
                 for record in listed.files:
                     _copy(connection, record, folder)
-            return tuple(f"node {address.node}: {problem}" for problem in _problems(listed, folder))
+            return tuple(f"{address.name}: {problem}" for problem in _problems(listed, folder))
         except ClusterError as error:
             if time.monotonic() > deadline:
-                return (f"node {address.node}: {_arrived(listed, folder)}. {error}",)
+                return (f"{address.name}: {_arrived(listed, folder)}. {error}",)
         time.sleep(RETRY_S)
 
 
