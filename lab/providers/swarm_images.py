@@ -7,7 +7,7 @@ id, by which the services name it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lab.core.errors import ClusterError
@@ -34,7 +34,7 @@ def bring(progress: Callable[[str], None]) -> None:
             _by_registry(image, host, registry)
         else:
             _copy(image, host)
-        if not _has(host, image):
+        if _absent(host, (image,)):
             raise ClusterError(f"{host.name} has not kept {image.name}. Run: lab doctor swarm")
 
 
@@ -46,14 +46,14 @@ def lacking(swarm: Swarm) -> list[tuple[Host, Image]]:
     """
     built = images.resolve()
     needed = dict.fromkeys(swarm.workers, (built.node,)) | {swarm.broker: built.all}
-    return [
-        (host, image) for host, every in needed.items() for image in every if not _has(host, image)
-    ]
+    return [(host, image) for host, every in needed.items() for image in _absent(host, every)]
 
 
-def _has(host: Host, image: Image) -> bool:
+def _absent(host: Host, needed: Sequence[Image]) -> list[Image]:
+    """Return those of some images that a host does not have."""
     with engine(host.address) as client:
-        return any(image.id == item["Id"] for item in client.api.images())
+        present = {item["Id"] for item in client.api.images()}
+    return [image for image in needed if image.id not in present]
 
 
 def _copy(image: Image, host: Host) -> None:

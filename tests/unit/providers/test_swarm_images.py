@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,21 @@ def test_a_host_gets_only_the_images_that_it_lacks(
     assert engines.registry == (pushed if registry else [])
     swarm_images.bring(said.append)
     assert len(said) == 3
+
+
+def test_each_host_lists_its_images_once(
+    engines: FakeSwarm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list comes over SSH."""
+    addresses = list[str]()
+
+    def engine(address: str) -> AbstractContextManager[Any]:
+        addresses.append(address)
+        return engines.engine(address)
+
+    monkeypatch.setattr(swarm_images, "engine", engine)
+    assert len(swarm_images.lacking(swarm_hosts.known())) == 5
+    assert sorted(addresses) == ["ssh://n2", "ssh://n3"]
 
 
 def test_a_registry_that_does_not_have_the_image_is_reported(
