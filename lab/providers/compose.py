@@ -194,8 +194,8 @@ class ComposeCluster(ResourceFaults):
         children, and the CPU time of its whole container counts as the driver's.
         """
         used = {name: part.meter.read() for name, part in self.parts.items() if part.meter}
-        servers = sum(used[name].cpu_ns or 0 for name in SERVERS if name in used)
-        container = sum(used[name].cpu_ns or 0 for name in (DRIVER,) if name in used)
+        cpu_ns = {name: use.cpu_ns or 0 for name, use in used.items()}
+        container = cpu_ns.get(DRIVER, 0)
         alone = processes.cpu_ns(roles["driver"]) if roles else container
         # After the driver has ended, `alone` is 0, but a total must not fall.
         self._driver_ns = max(self._driver_ns, alone)
@@ -203,7 +203,7 @@ class ComposeCluster(ResourceFaults):
         nodes = [use for name, use in used.items() if name.startswith(NODE)]
         return CpuUse(
             driver_ns=self._driver_ns,
-            services_ns=servers,
+            services_ns=sum(cpu_ns.get(name, 0) for name in SERVERS),
             workers_ns=sum(use.cpu_ns or 0 for use in nodes) + children,
             quota_periods=sum(use.quota_periods or 0 for use in nodes),
             throttled_periods=sum(use.throttled_periods or 0 for use in nodes),
