@@ -92,11 +92,10 @@ def _first(tables: Tables, metric: str, arrival: str, words: Words, *, is_low_be
     # `estimate_text` begins with the name, which the sentence already has.
     number = number.removeprefix(f"{name} ")
     following, factor = others[0][0]
-    behind = (
-        f", {digits(factor)} times better than the next{_shared(by_block[[best[0][0], following]])}"
-    )
+    behind = f"{digits(factor)} times better than the next"
+    behind += _shared(by_block[[best[0][0], following]])
     first = words.first.format(where, number)
-    return f"Of {len(ranked)} {group}, {name} {first}{behind}. {unranked}".rstrip()
+    return f"Of {len(ranked)} {group}, {name} {first}, {behind}. {unranked}".rstrip()
 
 
 def _shared(by_block: pd.DataFrame) -> str:
