@@ -84,7 +84,7 @@ def test_started_tasks_are_awaited(nodes: list[Path]) -> None:
 def test_a_node_that_is_away_keeps_its_count(
     nodes: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A count without it is none of one instant; it is asked again, and answers after a restart."""
+    """Counts until its agent answers again are not those of one instant."""
     monkeypatch.setattr(node_link, "ASK_NS", 0)
     monkeypatch.setattr(node_link, "INSTANT_NS", 10**12)  # this machine may be busy
     agent = AgentProcess(nodes[0])
