@@ -36,7 +36,6 @@ is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None: the shell 
 data_console = Terminal(width=None if is_terminal else PIPE_COLUMNS)
 
 MINUTES_FROM_S = 90
-LEAST_REST = 10  # letters of the last column in a terminal that is too narrow
 # Ends a message: a command to copy, which no line break may divide.
 COMMAND = re.compile(r"(?<=: )(?:lab|nox) .*$")
 
@@ -68,12 +67,16 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     data_console.print(table)
 
 
-def show_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with one line for each row; the last cell is cut to the width that remains."""
-    *first, _ = (max(map(len, cells)) for cells in zip(columns, *rows, strict=True))
-    rest = max(LEAST_REST, data_console.width - _width(first) - 2)
-    cut = [[*row[:-1], shortened(row[-1], rest)] for row in (columns, *rows)]
-    show_table(title, cut[0], cut[1:])
+def show_texts(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print names, each with a text beside it.
+
+    A terminal breaks a text between words. A name that is longer than a third of its width moves
+    the first line of its text.
+    """
+    column = min(max(len(name) for name, _ in rows), data_console.width // 3)
+    show_line(title)
+    for name, text in rows:
+        show_line(f"  {name:{column}}  {text}", hang=column + 2)
 
 
 def shortened(text: str, width: int) -> str:

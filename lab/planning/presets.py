@@ -265,7 +265,7 @@ PRESETS: Mapping[str, Preset] = {
         # of magnitude. It reruns no disturbed trial, or five minutes would become nine.
         Preset(
             "quick",
-            "Smoke test: every case, without intervals.",
+            "Smoke test: up to three blocks, every case, without intervals.",
             3,
             QUICK,
             warmup_per_slot=10,

@@ -15,6 +15,11 @@ ROWS = [
 ]
 
 
+def a_terminal(width: int) -> Terminal:
+    """Return a terminal without colours."""
+    return Terminal(width=width, force_terminal=True, color_system=None)
+
+
 @pytest.mark.parametrize(
     ("width", "absent"),
     [
@@ -52,16 +57,18 @@ def test_the_title_of_a_narrow_table_is_one_line(
     assert capsys.readouterr().out.splitlines()[0] == title
 
 
-def test_the_last_cell_of_a_list_is_cut(
+def test_a_text_is_broken_beside_its_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name is complete, and its description takes the rest of one line."""
-    monkeypatch.setattr(console, "data_console", Terminal(width=40))
-    console.show_lines("Names", ("name", "description"), [("celery[prefork]", "x" * 100)])
-    rows = [line for line in capsys.readouterr().out.splitlines() if "x" in line]
-    assert len(rows) == 1
-    assert len(rows[0]) == 40
-    assert "celery[prefork]" in rows[0]
+    """Its lines begin in one column, and a long name moves the first of them."""
+    monkeypatch.setattr(console, "data_console", a_terminal(30))
+    console.show_texts("Names", [("rq", "one two three four"), ("celery[prefork]", "five six")])
+    assert capsys.readouterr().out.splitlines() == [
+        "Names",
+        "  rq          one two three",
+        "              four",
+        "  celery[prefork]  five six",
+    ]
 
 
 def test_a_message_breaks_between_words() -> None:
@@ -89,16 +96,18 @@ def test_a_pipe_receives_whole_lines(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err.strip() == ("word " * 60).strip()
 
 
-def test_a_list_has_room_for_descriptions_at_80_columns(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_a_list_is_complete_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int
 ) -> None:
-    """The words of the contract, equal in most rows, took half of it; a cut text says so."""
-    monkeypatch.setattr(console, "data_console", console.Terminal(width=80))
-    assert main(["list", "backends", "celery[", "job queue"]) == 0
+    """Descriptions were cut to half of a line; those of a pipe are one line each."""
+    assert main(["list"]) == 0
+    piped = capsys.readouterr().out
+    monkeypatch.setattr(console, "data_console", a_terminal(width))
+    assert main(["list"]) == 0
     shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= 80
-    (row,) = (line for line in shown.splitlines() if "celery[prefork] " in line)
-    _, _, contract, description, _ = row.split("│")
-    assert contract.strip() == "at-most-once"
-    assert len(description.strip()) > 25
-    assert description.strip().endswith("…")
+    assert max(map(len, shown.splitlines())) <= width
+    assert shown.split() == piped.split()
+    assert "…" not in shown
+    (row,) = (line for line in piped.splitlines() if line.startswith("  celery[prefork] "))
+    assert row.endswith("`celery worker --pool prefork` (Celery docs, Concurrency).")
