@@ -8,8 +8,10 @@ from lab.analysis import compute
 from lab.campaign.run_folder import parsed
 from lab.console import say
 from lab.core.defects import contained
+from lab.core.errors import ResultsError
 from lab.core.model import Status
 from lab.planning.commands import with_function
+from lab.results import lock
 from lab.results.store import Store
 
 # Largest share of a campaign's time for pages. The first page is always written.
@@ -43,23 +45,36 @@ class GrowingPage:
     def _write(self) -> None:
         for sentence in compute.compute(self._store):
             say(sentence)
-        when = (
-            "this page was written. Reload it while the run goes on; once it was stopped: "
-            f"lab report {self._store.folder.name}"
-        )
-        say(write_unfinished(self._store, when))
+        say(write_unfinished(self._store, _running(self._store)))
 
 
 def unfinished(store: Store) -> str:
-    """Return how far a stopped run is, and how to continue it; empty for a complete run."""
-    # A package has no records, so its run cannot be continued.
+    """Return how far a run is that goes on or was stopped, and the next step; otherwise "".
+
+    A run that cannot be continued, because it is a package or its plan is damaged, has none.
+    """
+    # A package has no records.
     if not (store.folder / "trials").is_dir():
         return ""
+    try:
+        plan = parsed(store.folder).plan
+    except ResultsError:
+        return ""
+    if lock.is_locked(store.folder):
+        return f"{progress(store)} had ended when {_running(store)}"
     trials = store.read("trial")
     done = set(trials.loc[trials["status"] != Status.INTERRUPTED, "trial_id"])
-    if all(spec.id in done for spec in parsed(store.folder).plan.trials):
+    if all(spec.id in done for spec in plan.trials):
         return ""
     return f"{progress(store)} had ended when {stopped(store)}"
+
+
+def _running(store: Store) -> str:
+    """Return the end of the first sentence of a running run's page, and the next steps."""
+    return (
+        "this page was written. Reload it while the run goes on; once it was stopped: "
+        f"lab report {store.folder.name}"
+    )
 
 
 def progress(store: Store) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from lab.analysis import compute
 from lab.cli.growing_page import unfinished
 from lab.console import duration, say, show_line, show_numbers
-from lab.core.defects import contained
 from lab.core.errors import ExitCode
 from lab.publishing import package
 from lab.report import page, terminal
@@ -54,8 +53,7 @@ def run(options: argparse.Namespace) -> int:
 def show(tables: RunTables, n_trials: int) -> Path:
     """Write figures and page, print the tables, and return the path of the page."""
     say(f"Writing figures and page: about {duration(DRAWING_S + n_trials * PAGE_S)}.")
-    # The page that a stopped run has already says so as well.
-    path = page.write(tables, contained(lambda: unfinished(Store(tables.folder)), lambda _: ""))
+    path = page.write(tables, unfinished(Store(tables.folder)))
     show_tables(tables)
     return path
 

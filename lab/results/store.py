@@ -8,7 +8,6 @@ run; others may read it at the same time.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import pandas as pd
 
 from lab.core import files
 from lab.core.errors import ResultsError, UnknownNameError
-from lab.results import convert_1, formats, packages
+from lab.results import convert_1, formats, lock, packages
 from lab.results.arrow_schema import (
     RESTORE,
     key_of,
@@ -54,18 +53,7 @@ class Store:
         Raises:
             ResultsError: Another lab writes the run, or a table is not writable.
         """
-        lock = self.folder / "lock"
-        with files.sentences(lock):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = files.opened(lock, self.folder, os.O_WRONLY | os.O_CREAT)
-        with file:
-            try:
-                # The kernel releases it when the process ends, so a kill leaves no lock behind.
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ResultsError(
-                    f"Another lab is writing {self.folder}. Wait until it ends, or stop it."
-                ) from error
+        with lock.locked(self.folder):
             self._require_writable()
             yield
 

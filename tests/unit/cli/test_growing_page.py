@@ -67,6 +67,35 @@ def test_a_new_page_of_a_stopped_run_still_says_how_to_continue_it(
     assert LATER not in text
 
 
+def test_a_page_that_is_drawn_during_a_run_says_that_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that the run was stopped, or nothing if more trials follow from its results."""
+    monkeypatch.setattr(report_page, "draw_figures", lambda *_: {})
+    store = Store(folder)
+    trials = store.read("trial")
+    for n_trials in (len(trials), len(trials) - 1):
+        store.replace("trial", trials.head(n_trials))
+        with store.writing():
+            show(RunTables(folder), n_trials)
+        text = (folder / PAGE).read_text(encoding="utf-8")
+        progress = f"{n_trials} of {len(trials)} trials had ended when this page was written."
+        assert f"{progress} Reload it while the run goes on" in text
+        assert "when the run was stopped" not in text
+
+
+def test_the_page_of_a_run_with_a_damaged_plan_has_no_next_step(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run cannot be continued; its numbers are shown."""
+    monkeypatch.setattr(report_page, "draw_figures", lambda *_: {})
+    store = Store(folder)
+    store.replace("trial", store.read("trial").head(1))
+    (folder / "plan.json").write_text("{", encoding="utf-8")
+    show(RunTables(folder), 1)
+    assert "had ended when" not in (folder / PAGE).read_text(encoding="utf-8")
+
+
 def test_pages_take_a_small_share_of_the_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
