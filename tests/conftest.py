@@ -269,7 +269,7 @@ def misbehaving_inside(
     with_package: Images, misbehaving: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
     """Install the same workloads for clusters in containers as well."""
-    monkeypatch.setattr(images, "resolve", lambda: with_package)
+    monkeypatch.setattr(images, "resolve", with_package.__getitem__)
     return misbehaving
 
 

@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
             say(line)
         raise NothingSelectedError("Nothing to run: all configurations are skipped.")
     # Before the folder exists: an image that cannot be built must leave no empty run.
-    choice.prepare({spec.provider for spec in campaign.plan.trials}, say)
+    choice.prepare(campaign.plan.trials, say)
     choice.prepare_environments(campaign.plan.trials, say)
     store = stored[0] if stored else run_folder.create(options.results, campaign)
     # Values are in no file: a resumed run needs the variables again, before its first trial.

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from lab.cli.check import Check, Health
 from lab.core.errors import ClusterError
-from lab.providers import swarm_hosts, swarm_images
+from lab.providers import images, swarm_hosts, swarm_images
 from lab.providers.engine import ENGINES, engine, find_engine
-from lab.providers.images import official, resolve
+from lab.providers.images import NODE, official
+from lab.providers.images.recipe import SERVERS
 
 IMAGES_GIB = 4.0
 
@@ -29,9 +30,12 @@ def containers() -> Iterator[Check]:
         yield Check("compose", Health.OK, f"Docker Compose {versions.compose}.")
         yield engine_disk(Path(info["DockerRootDir"]), versions.endpoint)
         name = "images"
-        images = resolve()
-        yield Check("images", Health.OK, f"All are built, on {images.node.origin} software.")
-        if loose := sorted(n for n in images.environment.values() if not official.is_pinned(n)):
+        built = images.present()
+        finding = f"On {built[NODE].origin} software: {', '.join(built)}."
+        if others := [server for server in SERVERS if server not in built]:
+            finding += f" A run builds what it needs of: {', '.join(others)}."
+        yield Check("images", Health.OK, finding)
+        if loose := sorted(i.name for i in built.values() if not official.is_pinned(i.name)):
             finding = f"Not pinned: {', '.join(loose)}; the content of these tags can change."
             yield Check("image pins", Health.WARN, finding, "nox -s images -- --lock")
     except ClusterError as error:
@@ -48,7 +52,7 @@ def swarm() -> Iterator[Check]:
             yield Check("swarm", Health.OK, finding)
             return
         hosts = swarm_hosts.find()
-        lacking = swarm_images.lacking(hosts)
+        lacking = swarm_images.lacking(hosts, images.present())
     except ClusterError as error:
         yield _warning("swarm", error)
         return

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.resume:
         options.resume = run_names.find(options.resume, options.results, say)
         store, campaign_run = run_folder.load(options.resume)
-        choice.prepare({spec.provider for spec in campaign_run.plan.trials}, say)
+        choice.prepare(campaign_run.plan.trials, say)
         # The plan has trials for the claims of the first command only.
         claims = _claims(_first_options(campaign_run.command))
     else:
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         if options.dry_run:
             show_plan(plan)
             return ExitCode.FINE
-        choice.prepare({spec.provider for spec in plan.trials}, say)
+        choice.prepare(plan.trials, say)
         command = command_line(sys.argv[1:])
         # Zero, because `attempts` below replaces the rule of reruns.
         campaign_run = run_folder.Run(plan, NAME, seed, reruns=0, command=command)

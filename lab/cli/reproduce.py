@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     feasible.require_in_range(published / PLAN, [spec])
     differing = reproduce.differences(published)
     say("\n".join(["Differences:", *differing]) if differing else "Machine and software match.")
-    choice.prepare({spec.provider}, say)
+    choice.prepare([spec], say)
     choice.prepare_environments([spec], say)
     try:
         with ProgressWatch() as watch:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from lab.core.backend import services_of
 from lab.core.errors import ClusterError
-from lab.core.model import TrialSpec
+from lab.core.model import Service, TrialSpec
+from lab.planning import registry
 from lab.providers import PROVIDERS, WORDS, images, swarm_images
 from lab.providers.engine import find_engine
 
@@ -30,17 +32,23 @@ def choose(requested: str | None) -> tuple[str, str]:
     return CONTAINERS, f"Provider: {WORDS[CONTAINERS]}, because {why}. {instead}"
 
 
-def prepare(providers: Collection[str], progress: Callable[[str], None]) -> None:
-    """Build or pull the images that the providers need; a second call does nothing.
+def prepare(specs: Collection[TrialSpec], progress: Callable[[str], None]) -> None:
+    """Build or pull the images that trials need; a second call does nothing.
 
     Raises:
         ClusterError: An image can neither be built nor pulled, or a host of the swarm is not
             usable; the message has the next step.
     """
-    if {CONTAINERS, SWARM} & {*providers}:
-        images.build(progress)
+    providers = {spec.provider for spec in specs}
+    services = {service for spec in specs for service in _services(spec)}
+    if {CONTAINERS, SWARM} & providers:
+        images.build(progress, services)
     if SWARM in providers:
-        swarm_images.bring(progress)
+        swarm_images.bring(progress, services)
+
+
+def _services(spec: TrialSpec) -> Sequence[Service]:
+    return services_of(registry.select(spec.label).backend, spec.variant)
 
 
 def prepare_environments(specs: Iterable[TrialSpec], progress: Callable[[str], None]) -> None:

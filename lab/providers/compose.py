@@ -25,7 +25,6 @@ from lab.providers import (
     container_files,
     container_process,
     docker_command,
-    images,
     network,
     reaper,
     redis_benchmark,
@@ -133,7 +132,8 @@ class ComposeCluster(ResourceFaults):
         # The override contains passwords and passed values, so it comes by standard input (`-`):
         # other users of the machine can read arguments.
         files = ("--project-directory", str(FILE.parent), "-f", str(FILE), "-f", "-")
-        environment = {**images.resolve().environment, **self.site.environment}
+        needed = compose_override.needed_images(self.site).items()
+        environment = {**{variable(part): i.name for part, i in needed}, **self.site.environment}
         if text := self.site.spec.environment:
             environment[variable(NODE)] = environment_images.of_trial(self.site.spec.label, text)
         environment |= {"LAB_RUN": self.run, "LAB_PASSWORD": self.password}

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lab.core.backend import setup_to_json
+from lab.core.backend import services_of, setup_to_json
 from lab.core.faults import Fault, FaultKind, Persistence
 from lab.core.model import BackendContext, Command, Service
 from lab.core.placement import cpu_text
 from lab.core.provider import TrialContext
 from lab.host import faked_clock
-from lab.providers import servers
+from lab.providers import images, servers
 from lab.providers.images import recipe
 from lab.worker import container, user_function
 
@@ -50,6 +50,15 @@ ENDPOINTS = {
 def endpoints(servers: Iterable[Service], password: str) -> dict[str, str]:
     """Return the address of each server, with the trial's password if the server requires one."""
     return {str(name): ENDPOINTS[name].format(password=password) for name in servers}
+
+
+def needed_images(site: TrialContext) -> images.Images:
+    """Return the images of the nodes and of the trial's servers.
+
+    Raises:
+        ClusterError: One is missing, or no engine answers.
+    """
+    return images.of(services_of(site.backend, site.spec.variant))
 
 
 def environment(site: TrialContext, context: BackendContext) -> dict[str, str]:

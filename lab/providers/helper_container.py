@@ -30,7 +30,7 @@ class HelperContainer:
         self._address = address
         with engine(address) as client:
             started = client.containers.run(
-                images.resolve().node.id,
+                images.resolve(images.NODE).id,
                 ["sleep", "infinity"],
                 detach=True,
                 init=True,

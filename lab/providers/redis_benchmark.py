@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.core.errors import ClusterError
+from lab.core.model import Service
 from lab.host import interrupts, processes, programs, temp_dirs
 from lab.providers import images, reaper
 from lab.providers.engine import engine
@@ -73,7 +74,7 @@ def in_container(command: Sequence[str]) -> str:
     """
     labels = {reaper.RUN: TOOL, reaper.OWNER: processes.owner()}
     program = ["-c", IN_CONTAINER + " ".join(command)]
-    image = images.resolve().redis.name
+    image = images.resolve(Service.REDIS).name
     with engine() as client:
         output = client.containers.run(
             image, program, entrypoint="sh", network_mode="none", remove=True, labels=labels

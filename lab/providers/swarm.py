@@ -19,13 +19,12 @@ from lab.core.provider import AgentAddress, Cluster, TrialContext
 from lab.providers import (
     container_files,
     docker_command,
-    images,
     reaper,
     swarm_hosts,
     swarm_stack,
 )
 from lab.providers.compose import SERVERS
-from lab.providers.compose_override import DRIVER, ENDPOINTS, NODE, TRIAL
+from lab.providers.compose_override import DRIVER, ENDPOINTS, NODE, TRIAL, needed_images
 from lab.providers.compose_parts import LEDGER, ContainerPart
 from lab.providers.container_events import SERVICE
 from lab.providers.engine import engine
@@ -69,7 +68,7 @@ class SwarmCluster(SwarmFaults):
         self.hosts = "|".join(self._host(f"{NODE}{n}").name for n in range(len(nodes)))
         # Of the containers the swarm knows only the ids.
         used = {part.image.partition("@")[0] for part in self.parts.values()}
-        named = [image for image in images.resolve().all if image.id in used]
+        named = [image for image in needed_images(self.site).values() if image.id in used]
         ids = [f"{image.name}@{image.id.removeprefix(SHA)}" for image in named]
         self.images = "; ".join(sorted(ids))
         return context
@@ -104,7 +103,7 @@ class SwarmCluster(SwarmFaults):
         stack = swarm_stack.stack_of(
             self._described,
             {name: self._host(name) for name in wanted},
-            {image.name: image.id for image in images.resolve().all},
+            {image.name: image.id for image in needed_images(self.site).values()},
             self.password,
         )
         options = ("--resolve-image", "never", "--compose-file", "-")

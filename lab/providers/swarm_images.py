@@ -7,7 +7,7 @@ id, by which the services name it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from lab.core.errors import ClusterError
@@ -20,15 +20,17 @@ from lab.providers.swarm_hosts import Host, Swarm
 REGISTRY = "LAB_REGISTRY"
 
 
-def bring(progress: Callable[[str], None]) -> None:
-    """Copy the images from this engine to the hosts that lack them; a second call does nothing.
+def bring(progress: Callable[[str], None], services: Collection[str]) -> None:
+    """Copy the images of nodes and services from this engine to the hosts that lack them.
+
+    A second call does nothing.
 
     Raises:
         ClusterError: A host is not usable, or an engine or the registry does not take an image.
     """
     swarm_hosts.known.cache_clear()
     registry = os.environ.get(REGISTRY, "").rstrip("/")
-    for host, image in lacking(swarm_hosts.known()):
+    for host, image in lacking(swarm_hosts.known(), services):
         progress(f"Copying the image {image.name} to {host.name} ...")
         if registry:
             _by_registry(image, host, registry)
@@ -38,14 +40,16 @@ def bring(progress: Callable[[str], None]) -> None:
             raise ClusterError(f"{host.name} has not kept {image.name}. Run: lab doctor swarm")
 
 
-def lacking(swarm: Swarm) -> list[tuple[Host, Image]]:
-    """Return the images that hosts of a swarm need and do not have.
+def lacking(swarm: Swarm, services: Collection[str]) -> list[tuple[Host, Image]]:
+    """Return the images that hosts of a swarm need for services and do not have.
 
     Raises:
         ClusterError: An image is missing on this engine too, or an engine does not answer.
     """
-    built = images.resolve()
-    needed = dict.fromkeys(swarm.workers, (built.node,)) | {swarm.broker: built.all}
+    built = images.of(services)
+    needed = dict.fromkeys(swarm.workers, (built[images.NODE],)) | {
+        swarm.broker: (*built.values(),)
+    }
     return [(host, image) for host, every in needed.items() for image in _absent(host, every)]
 
 

@@ -61,12 +61,12 @@ def standing(spec: TrialSpec, folder: Path) -> Iterator[ComposeCluster]:
 @contextlib.contextmanager
 def having(package: Path, images: Images) -> Iterator[Images]:
     """Offer the images with what lies in `package` beside the lab in that of the nodes."""
-    name = f"{images.node.name}-{os.getpid()}"
-    (package / "Dockerfile").write_text(f"FROM {images.node.name}\nCOPY . .\n", encoding="utf-8")
+    name = f"{images['node'].name}-{os.getpid()}"
+    (package / "Dockerfile").write_text(f"FROM {images['node'].name}\nCOPY . .\n", encoding="utf-8")
     build = ("build", "--quiet", f"--tag={name}", str(package))
     identity = docker_command.run(*build, environment={"DOCKER_BUILDKIT": "1"}).decode().strip()
     try:
-        yield replace(images, node=replace(images.node, name=name, id=identity))
+        yield {**images, "node": replace(images["node"], name=name, id=identity)}
     finally:
         with engine() as client:
             client.images.remove(name)

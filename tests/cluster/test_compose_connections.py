@@ -61,7 +61,7 @@ def cluster(containers: Images, tmp_path: Path) -> Iterator[tuple[ComposeCluster
     spec = spec_of("celery[prefork]", provider="compose", topology=Topology(2, 1, 1))
     with standing(spec, tmp_path) as started, engine() as client:
         decoy = client.containers.run(
-            containers.node.name,
+            containers["node"].name,
             ["python", "-c", DECOY],
             detach=True,
             network=f"{started.run}_cluster",

@@ -30,7 +30,7 @@ def test_cron_runs_a_line_that_is_added_in_the_second_in_which_it_starts(
     script = ADD.format(cron=shlex.join(service["command"]))
     with engine() as client:
         output = client.containers.run(
-            containers.node.name,
+            containers["node"].name,
             ["sh", "-c", script],
             user=service["user"],
             cap_add=service["cap_add"],

@@ -130,8 +130,8 @@ def test_a_missing_image_is_named(
     tmp_path: Path, containers: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is pulled during a campaign; the reason has the command that builds the image."""
-    without = replace(containers, node=replace(containers.node, name="lab-node:missing"))
-    monkeypatch.setattr(images, "resolve", lambda: without)
+    missing = replace(containers["node"], name="lab-node:missing")
+    monkeypatch.setattr(images, "resolve", lambda _: missing)
     row = run(tmp_path, spec_of("thread-pool", provider="compose")).row
     assert row.status == "failed"
     assert "lab-node:missing" in row.reason

@@ -29,7 +29,7 @@ N_TASKS = 60
 @pytest.fixture(scope="module")
 def engines(containers: Images) -> Iterator[list[SwarmHost]]:
     """Run a swarm whose engines have all images, because a provider resolves all of them."""
-    names = [image.name for image in containers.all]
+    names = [image.name for image in containers.values()]
     # A short path, because it contains sockets.
     with tempfile.TemporaryDirectory() as folder, swarm(Path(folder), names) as hosts:
         yield hosts

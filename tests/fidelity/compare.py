@@ -52,7 +52,7 @@ from lab.planning import registry
 from lab.planning.phases import Phase
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
-from lab.providers import choice
+from lab.providers import choice, images
 from lab.providers.servers import SERVICES, last_line
 from lab.recording.driver_status import read_status
 from lab.recording.ledger_reader import executions
@@ -148,7 +148,8 @@ def possible(labels: Sequence[str]) -> list[str]:
     labels = [label for label in labels if not lacks[label]]
     inside_only = [label for label in labels if inside.is_needed(label)]
     try:
-        choice.prepare({choice.CONTAINERS} if inside_only else (), console.say)
+        if inside_only:
+            images.build(console.say)
     except ClusterError as error:
         console.say(f"Left out: {', '.join(inside_only)}. {error}")
         return [label for label in labels if label not in inside_only]

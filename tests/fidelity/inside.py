@@ -43,12 +43,14 @@ def printed_by(module: str, arguments: Sequence[str], spec: TrialSpec, folder: P
     everywhere = tuple(sorted({*place.driver, *place.nodes[0]}))
     with (
         tempfile.TemporaryDirectory() as package,
-        having(_here(Path(package)), images.resolve()) as built,
+        having(
+            _here(Path(package)), images.of(services_of(chosen.backend, chosen.variant))
+        ) as built,
     ):
         labels = {
             processes.OWNER: processes.owner(),
             processes.TRIAL: "fidelity",
-            variable("node"): built.node.name,
+            variable("node"): built["node"].name,
         }
         site = TrialContext(
             spec, servers, folder / "trial", replace(place, driver=everywhere), labels

@@ -18,7 +18,7 @@ from lab.core.model import Burst
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
 from lab.planning.ranges import NODES
-from lab.providers import choice
+from lab.providers import choice, images
 from tests.fidelity.compare import PATIENCE_S
 from tests.fidelity.paired import Question, ask, show
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     try:
-        choice.prepare({choice.CONTAINERS}, console.say)
+        images.build(console.say)
         questions = [
             question(given.backend, w, given.nodes, given.rounds, given.seed) for w in TASKS
         ]

@@ -20,7 +20,7 @@ from lab.core.model import Arrival, Burst, Capability, RoundTrip
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
 from lab.planning.presets import Case
-from lab.providers import choice
+from lab.providers import choice, images
 from tests.fidelity.compare import PATIENCE_S, TASKS
 from tests.fidelity.paired import Question, ask, show
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     try:
-        choice.prepare({choice.CONTAINERS}, console.say)
+        images.build(console.say)
         labels = given.backend or DEFAULT
         selected = [one for label in labels for one in questions(label, given.pairs, given.seed)]
         ask(selected, random.Random(given.seed))

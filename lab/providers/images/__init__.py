@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from lab.providers.engine import engine, find_engine
 from lab.providers.images import builder, debian, official, recipe
 from lab.providers.images.recipe import FOLDER, SERVERS, is_built_locally, variable
 
+NODE = "node"
 RECORD = FOLDER / "images.env"
 HEADER = """\
 # Written by `nox -s images`, read by the lab: the images for the variables of compose.yaml.
@@ -40,24 +42,8 @@ class Image:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
-class Images:
-    """All images that clusters use."""
-
-    node: Image
-    redis: Image
-    rabbitmq: Image
-    postgres: Image
-
-    @property
-    def all(self) -> tuple[Image, ...]:
-        """All of them."""
-        return (self.node, self.redis, self.rabbitmq, self.postgres)
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The variables for images in compose.yaml."""
-        return {variable(part): getattr(self, part).name for part in ("node", *SERVERS)}
+Images: TypeAlias = Mapping[str, Image]
+"""Images by the part of a cluster: `node`, and servers."""
 
 
 @functools.cache  # files may change during a campaign, its images must not
@@ -72,28 +58,41 @@ def current_names() -> set[str]:
 
 
 @functools.cache
-def resolve() -> Images:
-    """Return the images that match the files of this checkout, without any build.
+def resolve(part: str) -> Image:
+    """Return the image of a part that matches the files of this checkout, without any build.
 
     Raises:
-        ClusterError: An image is missing, or no engine answers.
+        ClusterError: The image is missing, or no engine answers.
     """
     names = recipe.names(base_and_servers(), trees())
-    base = names.pop("base")
     with engine() as client:
-        ids = [str(client.images.get(name).id) for name in names.values()]
+        image_id = str(client.images.get(names[part]).id)
     # The node image has the origin of its base image.
-    sources = {**names, "node": base}
-    return Images(
-        **{
-            part: Image(name, image_id, _origin(sources[part]))
-            for (part, name), image_id in zip(names.items(), ids, strict=True)
-        }
-    )
+    origin = _origin(names["base" if part == NODE else part])
+    return Image(names[part], image_id, origin)
 
 
-def build(progress: Callable[[str], None]) -> Images:
-    """Pull or build the missing images, with a call of `progress` for each step.
+def of(services: Collection[str]) -> Images:
+    """Return the image of the nodes, and those of the services that have one of their own.
+
+    Raises:
+        ClusterError: One is missing, or no engine answers.
+    """
+    return {part: resolve(part) for part in (NODE, *SERVERS) if part in {NODE, *services}}
+
+
+def present() -> Images:
+    """Return the images that the engine has: that of the nodes, and those of some servers.
+
+    Raises:
+        ClusterError: The image of the nodes is missing, or no engine answers.
+    """
+    names = recipe.names(base_and_servers(), trees())
+    return of([server for server in SERVERS if official.is_here(names[server])])
+
+
+def build(progress: Callable[[str], None], services: Collection[str] = SERVERS) -> Images:
+    """Pull or build the missing images that `of` returns; call `progress` for each step.
 
     A second call does nothing.
 
@@ -103,11 +102,17 @@ def build(progress: Callable[[str], None]) -> Images:
     find_engine()
     trees.cache_clear()
     resolve.cache_clear()
+    needed = {"base", NODE, *services}
     with building():
         sources = base_and_servers()
-        sources |= official.pull(sources, progress)
+        wanted = {part: image for part, image in sources.items() if part in needed}
+        sources |= official.pull(wanted, progress)
         names = recipe.names(sources, trees())
-        missing = {part: image for part, image in names.items() if not official.is_here(image)}
+        missing = {
+            part: image
+            for part, image in names.items()
+            if part in needed and not official.is_here(image)
+        }
         # A base is only needed to build on: if nothing else is missing, it stays missing.
         for part, image in missing.items() if missing.keys() != {"base"} else ():
             if part == "base":
@@ -116,7 +121,7 @@ def build(progress: Callable[[str], None]) -> Images:
                 target = builder.ImageTarget(part, image, trees()[part])
                 builder.make(target, names["base"], progress)
         _record(names)
-    return resolve()
+    return of(services)
 
 
 @contextlib.contextmanager

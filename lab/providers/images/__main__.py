@@ -15,7 +15,6 @@ from rich.table import Table
 from lab.console import Terminal
 from lab.core.errors import ExitCode, LabError
 from lab.providers.images import build, official
-from lab.providers.images.recipe import SERVERS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"lab: {error}", markup=False)
         return error.exit_code
     table = Table("image of", "name", "origin", "pinned", "id")
-    for part in ("node", *SERVERS):
-        image = getattr(images, part)
+    for part, image in images.items():
         table.add_row(
             part,
             image.name,

@@ -14,9 +14,10 @@ import pytest
 from lab.cli import check_engine
 from lab.cli.check import Check, Health
 from lab.core.errors import ClusterError
-from lab.providers import swarm_hosts, swarm_images
+from lab.providers import images, swarm_hosts, swarm_images
 from lab.providers.engine import Engine
 from lab.providers.engine_errors import explain
+from lab.providers.images import Image, Origin
 from lab.providers.swarm_hosts import NO_SWARM, Host, Swarm
 
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024 - what shutil returns
@@ -24,8 +25,10 @@ NO_PERMISSION = "This user has no permission to use the container engine"
 
 
 INFO = {"ServerVersion": "1.2", "Driver": "overlay2", "CgroupVersion": "2", "DockerRootDir": "."}
-PINNED = {"LAB_NODE_IMAGE": "lab-node:1", "LAB_REDIS_IMAGE": "redis:7@sha256:0"}
-IMAGES = SimpleNamespace(node=SimpleNamespace(origin="local"), environment=PINNED)
+IMAGES = {
+    "node": Image("lab-node:1", "sha256:1", Origin.LOCAL),
+    "redis": Image("redis:7@sha256:0", "sha256:2", Origin.OFFICIAL),
+}
 ERRORS = {
     "rights": "permission denied while trying to connect to the Docker daemon socket",
     "stopped": "Cannot connect to the Docker daemon at unix:///s. Is the docker daemon running?",
@@ -50,7 +53,7 @@ def containers(monkeypatch: pytest.MonkeyPatch, part: str = "", error: str = "")
     monkeypatch.setattr(
         check_engine, "find_engine", answer("compose", Engine("20.10", "2.26", "unix:s"))
     )
-    monkeypatch.setattr(check_engine, "resolve", answer("images", IMAGES))
+    monkeypatch.setattr(images, "present", answer("images", IMAGES))
     return list(check_engine.containers())
 
 
@@ -61,12 +64,14 @@ def test_an_engine_without_problems_is_ok(monkeypatch: pytest.MonkeyPatch) -> No
     assert [check.name for check in checks] == ["engine", "compose", "engine disk", "images"]
     assert {check.state for check in checks} == {Health.OK}
     assert checks[0].finding == "Docker 1.2, overlay2, cgroup version 2."
+    finding = "On local software: node, redis. A run builds what it needs of: rabbitmq, postgres."
+    assert checks[-1].finding == finding
 
 
 def test_an_image_without_a_digest_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The content of an official image without a digest can change."""
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))
-    monkeypatch.setitem(PINNED, "LAB_REDIS_IMAGE", "redis:7")
+    monkeypatch.setitem(IMAGES, "redis", Image("redis:7", "sha256:2", Origin.OFFICIAL))
     check = containers(monkeypatch)[-1]
     assert (check.name, check.state) == ("image pins", Health.WARN)
     assert "redis:7" in check.finding
@@ -114,7 +119,8 @@ def swarm_checks(
     monkeypatch.setattr(check_engine, "engine", lambda: client)
     monkeypatch.setattr(swarm_hosts, "find", find)
     lacking = [(HOST, SimpleNamespace(name=name)) for name in missing]
-    monkeypatch.setattr(swarm_images, "lacking", lambda _: lacking)
+    monkeypatch.setattr(swarm_images, "lacking", lambda *_: lacking)
+    monkeypatch.setattr(images, "present", lambda: IMAGES)
     checks = check_engine.swarm()
     return [(check.name, check.state.value, check.finding, check.fix) for check in checks]
 

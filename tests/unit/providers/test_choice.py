@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from lab.core.errors import ClusterError
-from lab.providers import PROVIDERS, WORDS, choice
+from lab.core.model import Service
+from lab.providers import PROVIDERS, WORDS, choice, images
 from tests.conftest import RunCli
+from tests.factories.trials import spec_of
 
 
 def test_the_line_has_the_provider_the_reason_and_the_other_choice(
@@ -33,6 +35,17 @@ def test_without_an_engine_the_line_has_its_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(choice, "find_engine", fail)
     line = f"Provider: local (plain processes), because containers are not available. {problem}"
     assert choice.choose(None) == ("local", line)
+
+
+def test_a_run_prepares_the_images_of_its_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes need none."""
+    built = list[set[str]]()
+    monkeypatch.setattr(images, "build", lambda _, services: built.append({*services}))
+    labels = ("celery[prefork]", "thread-pool", "raw-amqp", "dask[distributed]")
+    specs = [spec_of(label, provider="compose") for label in labels]
+    choice.prepare(specs, lambda _: None)
+    choice.prepare([spec_of("celery[prefork]")], lambda _: None)
+    assert built == [{Service.REDIS, Service.RABBITMQ, Service.DASK_SCHEDULER}]
 
 
 def test_the_help_explains_each_provider(run_cli: RunCli) -> None:

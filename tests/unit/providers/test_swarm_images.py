@@ -10,10 +10,12 @@ import pytest
 
 from lab.core.errors import ClusterError
 from lab.providers import images, swarm_hosts, swarm_images
-from lab.providers.images import Image, Images, Origin
+from lab.providers.images import Image, Origin
+from lab.providers.images.recipe import SERVERS
 from tests.factories.fake_swarm import FakeSwarm
 
-IMAGES = Images(*(Image(f"{name}:1", f"sha256:{name}", Origin.LOCAL) for name in "nrqp"))
+PARTS = {"node": "n", "redis": "r", "rabbitmq": "q", "postgres": "p"}
+IMAGES = {part: Image(f"{n}:1", f"sha256:{n}", Origin.LOCAL) for part, n in PARTS.items()}
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSwarm]:
     for module in (swarm_hosts, swarm_images):
         monkeypatch.setattr(module, "engine", engines.engine)
     monkeypatch.setattr(swarm_hosts, "named_engines", lambda: ("ssh://n2", "ssh://n3"))
-    monkeypatch.setattr(images, "resolve", lambda: IMAGES)
+    monkeypatch.setattr(images, "resolve", IMAGES.__getitem__)
     yield engines
     swarm_hosts.known.cache_clear()
 
@@ -38,7 +40,7 @@ def test_a_host_gets_only_the_images_that_it_lacks(
     monkeypatch.setenv("LAB_REGISTRY", registry)
     engines.images["ssh://n3"] = ["n:1", "q:1"]
     said = list[str]()
-    swarm_images.bring(said.append)
+    swarm_images.bring(said.append, SERVERS)
     names = {address: [n[0] for n in names] for address, names in engines.images.items()}
     assert names["ssh://n2"] == ["n"]
     assert sorted(names["ssh://n3"]) == ["n", "p", "q", "r"]
@@ -46,7 +48,7 @@ def test_a_host_gets_only_the_images_that_it_lacks(
     assert len(said) == 3
     pushed = [f"registry.example:5000/{name}" for name in "nrp"]
     assert engines.registry == (pushed if registry else [])
-    swarm_images.bring(said.append)
+    swarm_images.bring(said.append, SERVERS)
     assert len(said) == 3
 
 
@@ -61,7 +63,7 @@ def test_each_host_lists_its_images_once(
         return engines.engine(address)
 
     monkeypatch.setattr(swarm_images, "engine", engine)
-    assert len(swarm_images.lacking(swarm_hosts.known())) == 5
+    assert len(swarm_images.lacking(swarm_hosts.known(), SERVERS)) == 5
     assert sorted(addresses) == ["ssh://n2", "ssh://n3"]
 
 
@@ -72,7 +74,7 @@ def test_a_registry_that_does_not_have_the_image_is_reported(
     monkeypatch.setenv("LAB_REGISTRY", "registry.example")
     monkeypatch.setattr(engines, "registry", Forgetful(["registry.example/n"]))
     with pytest.raises(ClusterError, match="The image registry.example/n is missing"):
-        swarm_images.bring(lambda _: None)
+        swarm_images.bring(lambda _: None, SERVERS)
 
 
 def test_a_host_with_another_image_is_reported(
@@ -82,7 +84,7 @@ def test_a_host_with_another_image_is_reported(
     monkeypatch.setattr(swarm_images, "_copy", lambda *_: None)
     assert engines.images["ssh://n2"] == []
     with pytest.raises(ClusterError, match="n2 has not kept n:1"):
-        swarm_images.bring(lambda _: None)
+        swarm_images.bring(lambda _: None, SERVERS)
 
 
 class Forgetful(list[str]):

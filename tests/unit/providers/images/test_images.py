@@ -53,9 +53,9 @@ def test_build_pulls_official_images_once(engine: FakeEngine) -> None:
     """If a registry responds, its images are used; a second call does nothing."""
     first, progress = engine.build()
     assert progress[0] == f"Pulling {OFFICIAL['base']}."
-    assert [image.origin for image in (first.node, first.redis)] == [Origin.OFFICIAL] * 2
-    assert first.redis.name == OFFICIAL["redis"]
-    assert first.redis.id == f"sha256:id-of-{OFFICIAL['redis']}"
+    assert [image.origin for image in (first["node"], first["redis"])] == [Origin.OFFICIAL] * 2
+    assert first["redis"].name == OFFICIAL["redis"]
+    assert first["redis"].id == f"sha256:id-of-{OFFICIAL['redis']}"
     assert (engine.n_calls("pull"), engine.n_calls("build"), engine.n_calls("import")) == (4, 1, 0)
     assert engine.build() == (first, [])
     assert (engine.n_calls("pull"), engine.n_calls("build")) == (4, 1)
@@ -66,20 +66,36 @@ def test_build_without_a_registry_builds_every_image(engine: FakeEngine) -> None
     engine.registry()
     built, progress = engine.build()
     assert len([line for line in progress if "Debian packages" in line]) == 1
-    assert {image.origin for image in (built.node, built.redis, built.postgres)} == {Origin.LOCAL}
+    assert {image.origin for image in (built["node"], built["redis"], built["postgres"])} == {
+        Origin.LOCAL
+    }
     assert (engine.n_calls("pull"), engine.n_calls("import"), engine.n_calls("build")) == (1, 1, 4)
     assert engine.build() == (built, [])
     assert engine.n_calls("pull") == 1
     (engine.folder / "images.env").unlink()
     engine.registry(*OFFICIAL.values())
-    assert engine.build()[0].redis.origin == Origin.OFFICIAL
+    assert engine.build()[0]["redis"].origin == Origin.OFFICIAL
+
+
+def test_build_makes_only_what_a_run_needs(engine: FakeEngine) -> None:
+    """A first run without RabbitMQ and PostgreSQL does not wait for them; a later one does."""
+    built = images.build(lambda _: None, [Service.REDIS, Service.DASK_SCHEDULER])
+    assert list(built) == ["node", "redis"]
+    assert engine.n_calls("pull") == 2
+    assert images.present() == built
+    with pytest.raises(ClusterError, match=r"The image rabbitmq\S+ is missing"):
+        images.of([Service.RABBITMQ])
+    engine.registry()
+    built = images.build(lambda _: None, [Service.REDIS, Service.RABBITMQ])
+    assert (built["redis"].origin, built["rabbitmq"].origin) == (Origin.OFFICIAL, Origin.LOCAL)
+    assert (engine.n_calls("pull"), engine.n_calls("import"), engine.n_calls("build")) == (3, 0, 2)
 
 
 def test_build_uses_the_registrys_base_for_missing_images(engine: FakeEngine) -> None:
     """An image that the registry lacks is built on the official base."""
     engine.registry(OFFICIAL["base"], OFFICIAL["redis"])
     built, _ = engine.build()
-    origins = (built.node.origin, built.redis.origin, built.rabbitmq.origin)
+    origins = (built["node"].origin, built["redis"].origin, built["rabbitmq"].origin)
     assert origins == (Origin.OFFICIAL, Origin.OFFICIAL, Origin.LOCAL)
     assert engine.n_calls("import") == 0
 
@@ -92,11 +108,11 @@ def test_build_never_replaces_an_image_of_the_environment(
     with pytest.raises(ClusterError, match="LAB_REDIS_IMAGE is registry.example/redis:9"):
         engine.build()
     engine.registry(*OFFICIAL.values(), "registry.example/redis:9")
-    assert engine.build()[0].environment["LAB_REDIS_IMAGE"] == "registry.example/redis:9"
+    assert engine.build()[0]["redis"].name == "registry.example/redis:9"
     monkeypatch.setenv("LAB_REDIS_IMAGE", "registry.example/redis:10")
     engine.registry("registry.example/redis:10")  # the base fails before this one is pulled
     engine.image(OFFICIAL["base"]).unlink()
-    assert engine.build()[0].redis == Image(
+    assert engine.build()[0]["redis"] == Image(
         "registry.example/redis:10", "sha256:id-of-registry.example/redis:10", Origin.OFFICIAL
     )
 
@@ -109,24 +125,24 @@ def test_build_uses_the_files_as_they_were_at_its_start(engine: FakeEngine, file
     docker_.write_text(docker_.read_text().replace('"build "*)', f'"build "*) {change}'))
     built, _ = engine.build()
     assert (engine.folder / "context").read_text().split()[1::2] == ["a.py", "b.py"]
-    assert built.node.name == before == images.resolve().node.name
+    assert built["node"].name == before == images.resolve("node").name
     assert engine.n_calls("build") == 1
-    assert engine.build()[0].node.name == recipe.names(OFFICIAL, recipe.read())["node"] != before
+    assert engine.build()[0]["node"].name == recipe.names(OFFICIAL, recipe.read())["node"] != before
 
 
 def test_resolve_reports_a_missing_image_with_the_command(engine: FakeEngine) -> None:
     """`resolve` pulls nothing; its error names the command to run."""
     with pytest.raises(ClusterError, match="The image .+ is missing. Run: nox -s images"):
-        images.resolve()
+        images.resolve("node")
     assert engine.n_calls("pull") == 0
 
 
 def test_resolve_ignores_later_changes_of_files(engine: FakeEngine, files: Path) -> None:
     """The images of a process stay the same after a change of the files."""
     engine.build()
-    before = images.resolve()
+    before = images.resolve("node")
     (files / "lab/a.py").write_text("changed")
-    assert images.resolve() is before
+    assert images.resolve("node") is before
 
 
 def test_command_prints_a_table_or_an_error(
@@ -154,7 +170,7 @@ def test_lock_pins_the_pulled_images(
     engine.registry(*OFFICIAL.values(), *pinned.values())
     assert __main__.main(["--lock"]) == 0
     assert official.chosen() == pinned
-    assert images.resolve().redis.name == pinned["redis"]
+    assert images.resolve("redis").name == pinned["redis"]
 
 
 def test_names_depend_on_the_copied_files(files: Path) -> None:
@@ -194,7 +210,7 @@ def in_image(built: Images, *argv: str, user: str = "") -> bytes:
     """Run a program in a container of the node image; return its output."""
     with real_engine() as client:
         return client.containers.run(
-            built.node.name, [*argv], remove=True, network_mode="none", user=user or None
+            built["node"].name, [*argv], remove=True, network_mode="none", user=user or None
         )
 
 
@@ -221,7 +237,7 @@ def test_node_image_is_unprivileged_and_contains_no_secrets() -> None:
     """Its user is `lab`, and neither its files nor its history contain pip settings."""
     built = images.build(lambda _: None)
     with real_engine() as client:
-        node = client.images.get(built.node.name)
+        node = client.images.get(built["node"].name)
         steps = [layer["CreatedBy"] for layer in node.history()]
     assert node.attrs["Config"]["User"] == "lab"
     find = ["find", "/", "-xdev", "(", "-name", "pip.conf", "-o", "-path", "/run/secrets/*", ")"]
