@@ -59,7 +59,8 @@ class NodeRecords(WorkerRecords):
                 if time.monotonic() > deadline:
                     raise ClusterError(f"{link.address.name}: its agent did not answer. {error}")
                 time.sleep(handover.RETRY_S)
-        threading.Thread(target=self._keep_reading, daemon=True).start()
+        for link in self._links:  # so that one that does not answer delays no other
+            threading.Thread(target=self._keep_reading, args=(link,), daemon=True).start()
 
     def counter(self, tasks: range) -> Completions:
         """Return a counter that asks the agents."""
@@ -70,15 +71,12 @@ class NodeRecords(WorkerRecords):
         for link in self._links:
             self._read_clock(link)
 
-    def _keep_reading(self) -> None:
+    def _keep_reading(self, link: NodeLink) -> None:
         while not self._is_over.wait(READ_S):
-            for link in self._links:
-                if self._is_over.is_set():
-                    return
-                has_answered = self._read_clock(link) is None
-                if has_answered and self._copies_early:
-                    with contextlib.suppress(LabError):  # which `hand_over` reports
-                        self._copy([link], FETCH_S)
+            has_answered = self._read_clock(link) is None
+            if has_answered and self._copies_early and not self._is_over.is_set():
+                with contextlib.suppress(LabError):  # which `hand_over` reports
+                    self._copy([link], FETCH_S)
 
     def copy_early(self) -> None:
         """Copy the records of each node once a second, after the reading of its clock."""
@@ -130,8 +128,8 @@ class NodeRecords(WorkerRecords):
             left_s, node = max(0.0, deadline - time.monotonic()), link.address.node
             with self._lock:
                 of_node = handover.hand_over(link.address, self._token, self._folder(link), left_s)
-            self.incomplete -= {node}
-            self.incomplete |= {node} if of_node else set()
+                self.incomplete.discard(node)
+                self.incomplete |= {node} if of_node else set()
             problems += of_node
         return problems
 

@@ -18,6 +18,9 @@ Answer = TypeVar("Answer")
 ASK_NS = 20_000_000
 # Counts that were taken over a longer time are not those of one instant (METHOD M13).
 INSTANT_NS = 5_000_000
+# After a failure that took some time, a link fails at once for this many times as long: a host that
+# has left would take seconds of each request, while the others wait to be asked.
+REST = 2
 
 
 class NodeLink:
@@ -27,23 +30,29 @@ class NodeLink:
         self.address, self._token = address, token
         self._connection: AgentConnection | None = None
         self._is_closed = False
+        self._error, self._rests_until_ns = "", 0
         self._lock = threading.Lock()
 
     def ask(self, request: Callable[[AgentConnection], Answer]) -> Answer:
         """Return the result of a request.
 
         Raises:
-            ClusterError: The agent does not answer; the next request connects again.
+            ClusterError: The agent does not answer; a later request connects again.
         """
         with self._lock:
             if self._is_closed:
                 raise ClusterError("The connection was closed.")
+            begin_ns = time.monotonic_ns()
+            if begin_ns < self._rests_until_ns:
+                raise ClusterError(self._error)
             try:
                 if self._connection is None:
                     self._connection = AgentConnection(self.address, self._token)
                 return request(self._connection)
-            except ClusterError:
+            except ClusterError as error:
                 self._disconnect()
+                end_ns = time.monotonic_ns()
+                self._error, self._rests_until_ns = str(error), end_ns + REST * (end_ns - begin_ns)
                 raise
 
     def close(self) -> None:

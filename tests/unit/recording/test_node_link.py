@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lab.core.errors import ClusterError
+from lab.core.provider import AgentAddress
 from lab.recording import node_link
 from lab.recording.agent_connection import AgentConnection
 from lab.recording.node_agent import NodeAgent
@@ -106,6 +108,34 @@ def test_a_node_that_is_away_keeps_its_count(
             assert counter.running() == 0
     finally:
         agent.kill()
+
+
+def test_a_host_that_is_gone_is_asked_less_often_the_longer_that_takes(
+    nodes: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure after five seconds is repeated ten seconds later; until then it is known."""
+    now_s, tries_s, is_gone = 100.0, list[float](), True
+    connect = AgentConnection
+
+    def connected(address: AgentAddress, token: str) -> AgentConnection:
+        nonlocal now_s
+        tries_s.append(now_s)
+        if not is_gone:
+            return connect(address, token)
+        now_s += 5.0
+        raise ClusterError("No route to host.")
+
+    clock = SimpleNamespace(monotonic_ns=lambda: round(now_s * 1e9))
+    monkeypatch.setattr(node_link, "AgentConnection", connected)
+    with linked(nodes[0]) as link, monkeypatch.context() as patch:
+        patch.setattr(node_link, "time", clock)
+        for _ in range(30):
+            with pytest.raises(ClusterError, match="No route to host."):
+                link.ask(connect.exchanges)
+            now_s += 1.0
+        assert tries_s == [100.0, 115.0, 130.0]
+        is_gone, now_s = False, 145.0
+        assert link.ask(connect.exchanges)
 
 
 def test_a_count_that_takes_long_is_not_of_one_instant(

@@ -72,6 +72,8 @@ def test_workers_that_were_replaced_may_run_beside_the_new_ones() -> None:
     tables = records(DUE, DUE + 0.05, 0.05)
     assert [issue.flag for issue in issues_of(tables)] == [Flag.INVALID]
     assert "ran at once on 1 worker slots" in issues_of(tables)[0].reason
+    # Records that are missing contradict every count.
+    assert findings(observation(), {"missing": "node 1: no"}, tables, NOTHING) == []
     assert issues_of(tables, HIT) == []
 
 
