@@ -27,7 +27,7 @@ def test_a_worker_that_ends_again_at_once_fails_no_restart(
     api = SimpleNamespace(start=lambda _: None, inspect_container=lambda _: inspect)
 
     @contextlib.contextmanager
-    def fake(_: str) -> Iterator[Any]:
+    def fake(_: str = "") -> Iterator[Any]:
         yield SimpleNamespace(api=api)
 
     def refuse(*_: object) -> None:
