@@ -28,6 +28,7 @@ from lab.planning.phases import Phase
 from lab.planning.redelivery import SETTLE_S
 from lab.recording.ledger_reader import executions
 from lab.recording.task_states import NAME
+from lab.worker.ledger import OK, RAISED
 
 # The offering ends this long, and the pauses of the fault, after the plan.
 LATEST_S = 30.0
@@ -140,18 +141,20 @@ class UnderFault:
         return self._fault.pauses_s + max([SETTLE_S, *horizons])
 
     def _progress(self) -> _Progress:
-        started, finished = Counter[int](), Counter[int]()
+        started, ended, finished = Counter[int](), Counter[int](), Counter[int]()
         for path in self._records.fetch().glob("*.bin"):
             for record in executions(path)[1]:
                 started[record.task_id] += 1
-                finished[record.task_id] += bool(record.finished_ns)
+                ended[record.task_id] += bool(record.finished_ns)
+                # One that was cancelled may be delivered again, as one that was killed.
+                finished[record.task_id] += record.outcome in (OK, RAISED)
         missing = {task_id for task_id in self._offering.acknowledged if not finished[task_id]}
         running = missing & started.keys()
         if self._fault.kind is FaultKind.OUTLIVE:
             # No process is killed, so each execution that began also ends. After other faults, one
             # that was interrupted has no end.
-            running |= {i for i in finished if finished[i] < min(started[i], DECIDING)}
-        return _Progress(missing - running, running, started.total() + finished.total())
+            running |= {i for i in ended if ended[i] < min(started[i], DECIDING)}
+        return _Progress(missing - running, running, started.total() + ended.total())
 
     def read_states(self) -> None:
         """Write the state of each task into `NAME`: first of the missing, then of the others.

@@ -56,9 +56,7 @@ def execute(task_id: int, function: str, argument: Any, attempt: int = 0) -> Any
     try:
         answer = (_functions.get(function) or _resolve(function))(argument)
     except BaseException as error:
-        finished = monotonic_ns()
-        note_error(task_id, error)
-        finish_failed(words, row, finished, RAISED)
+        _fail(task_id, words, row, error)
         raise
     finished = monotonic_ns()  # before the checksum, which is not part of the task
     word = answer & BITS if type(answer) is int else _word(answer, function)
@@ -78,11 +76,7 @@ async def execute_async(task_id: int, function: str, argument: Any, attempt: int
     try:
         answer = await (_functions.get(function) or _resolve(function))(argument)
     except BaseException as error:
-        finished = monotonic_ns()
-        cancelled = type(error).__name__ == "CancelledError"  # asyncio is not imported here
-        if not cancelled:
-            note_error(task_id, error)
-        finish_failed(words, row, finished, CANCELLED if cancelled else RAISED)
+        _fail(task_id, words, row, error)
         raise
     finished = monotonic_ns()
     word = answer & BITS if type(answer) is int else _word(answer, function)
@@ -137,6 +131,15 @@ def checksum(answer: Any) -> int:
     )
 
     return digest(answer)
+
+
+def _fail(task_id: int, words: memoryview, row: int, error: BaseException) -> None:
+    """Record that a task raised, or that it was cancelled by a signal or by its event loop."""
+    finished = monotonic_ns()
+    if type(error).__name__ != "CancelledError":  # asyncio is not imported here
+        note_error(task_id, error)
+    # KeyboardInterrupt, SystemExit and CancelledError are no `Exception`: they interrupt a task.
+    finish_failed(words, row, finished, RAISED if isinstance(error, Exception) else CANCELLED)
 
 
 def _word(answer: Any, function: str) -> int:

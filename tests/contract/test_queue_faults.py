@@ -61,8 +61,10 @@ def test_huey_interrupts_what_it_executes_at_sigterm(tmp_path: Path) -> None:
     assert interrupted(tables)
     # KeyboardInterrupt in each, and no second attempt.
     runs = tables["task"][tables["task"].task_id.isin(interrupted(tables))]
-    assert {*runs.outcome} == {"raised"}
+    assert {*runs.outcome} == {"cancelled"}
     assert len(runs) == len(interrupted(tables))
+    outcomes = tables["outcome"].set_index("task_id").outcome
+    assert {outcomes[task_id] for task_id in interrupted(tables)} == {LOST}
 
 
 def test_a_killed_child_of_dramatiq_ends_its_master(tmp_path: Path) -> None:

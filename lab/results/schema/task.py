@@ -41,7 +41,9 @@ class TaskRow:
     )
     node: int | None = column("number of the node that executed it")
     worker: str = column("process id and thread id of the worker slot, separated by :")
-    outcome: str = column("ok, raised, cancelled, unfinished or unstarted")
+    outcome: str = column(
+        "ok, raised, cancelled by a signal or an event loop, unfinished or unstarted"
+    )
     answer: int | None = column("checksum of the task's answer")
 
 

@@ -19,7 +19,7 @@ from lab.driver import driver, under_fault
 from lab.driver.driver import PHASES
 from lab.planning.phases import Phase
 from lab.recording.driver_status import read_status
-from lab.recording.ledger_reader import Intent, executions, intents, unfinished
+from lab.recording.ledger_reader import Execution, Intent, executions, intents, unfinished
 from lab.recording.task_states import NAME
 from lab.worker.ledger import ACCEPTED, ERROR
 from tests.factories.trials import spec_of
@@ -62,6 +62,24 @@ def states(driven: driver.Driver) -> dict[int, str]:
     """Return the states that the driver wrote."""
     written = json.loads((driven.folder / NAME).read_text())
     return {int(task_id): state for task_id, state in written.items()}
+
+
+def seen_by_the_drain(monkeypatch: pytest.MonkeyPatch) -> list[Execution]:
+    """Return a list that will have the executions at the end of the drain."""
+    seen, read_states = list[Execution](), under_fault.UnderFault.read_states
+
+    def read(self: under_fault.UnderFault) -> None:
+        for path in (self._folder / "ledger").glob("*.bin"):
+            seen.extend(executions(path)[1])
+        read_states(self)
+
+    monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
+    return seen
+
+
+def fail(error: type[BaseException]) -> None:
+    """Raise an exception in a task."""
+    raise error
 
 
 def test_refused_task_does_not_end_the_trial(driven: driver.Driver) -> None:
@@ -139,6 +157,30 @@ def test_drain_waits_for_the_redelivery_horizon(
     assert missing == ({SPECIAL} if is_missing else set())
 
 
+@pytest.mark.parametrize(("error", "times"), [(ValueError, 1), (KeyboardInterrupt, 2)])
+def test_drain_waits_for_a_task_that_was_interrupted(
+    driven: driver.Driver,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    times: int,
+) -> None:
+    """It may be delivered again, as the task of a killed worker; one that failed has ended."""
+    seen = seen_by_the_drain(monkeypatch)
+    monkeypatch.setattr(type(driven.backend), "redelivery_horizon_s", lambda *_, is_started: 1.5)
+    submit = driven.backend.submit
+
+    def fail_and_deliver_again(task: Task) -> Any:
+        threading.Timer(1.2, deliver, [task]).start()
+        return submit(replace(task, function=f"{__name__}:fail", argument=error))
+
+    def deliver(task: Task) -> None:
+        with contextlib.suppress(RuntimeError):  # the pool is shut down
+            submit(task)
+
+    run(driven, fail_and_deliver_again)
+    assert [record.task_id for record in seen].count(SPECIAL) == times
+
+
 @pytest.mark.parametrize(("heal_s", "times"), [(0.0, 1), (0.01, 2)])
 def test_drain_sees_a_task_that_was_finished_and_is_delivered_again(
     driven: driver.Driver, monkeypatch: pytest.MonkeyPatch, heal_s: float, times: int
@@ -147,7 +189,7 @@ def test_drain_sees_a_task_that_was_finished_and_is_delivered_again(
     assert driven.under_fault
     driven.under_fault._fault = Fault(FaultKind.NETWORK_CUT, heal_s=heal_s)
     monkeypatch.setattr(type(driven.backend), "redelivery_horizon_s", lambda *_, is_started: 1.5)
-    submit, seen = driven.backend.submit, list[int]()
+    submit, seen = driven.backend.submit, seen_by_the_drain(monkeypatch)
 
     def deliver_twice(task: Task) -> Any:
         threading.Timer(1.2, deliver, [task]).start()
@@ -157,16 +199,8 @@ def test_drain_sees_a_task_that_was_finished_and_is_delivered_again(
         with contextlib.suppress(RuntimeError):  # the pool is shut down
             submit(task)
 
-    read_states = under_fault.UnderFault.read_states
-
-    def read(self: under_fault.UnderFault) -> None:
-        records = [r for p in (self._folder / "ledger").glob("*.bin") for r in executions(p)[1]]
-        seen.extend(record.task_id for record in records)
-        read_states(self)
-
-    monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
     run(driven, deliver_twice)
-    assert seen.count(SPECIAL) == times
+    assert [record.task_id for record in seen].count(SPECIAL) == times
 
 
 @pytest.mark.parametrize(("kind", "times"), [(FaultKind.NONE, 1), (FaultKind.OUTLIVE, 2)])
@@ -177,24 +211,16 @@ def test_drain_waits_for_the_second_execution_of_a_task_that_outlives(
     assert driven.under_fault
     driven.under_fault._fault = Fault(kind)
     driven.backend.workers = 2
-    submit, n_finished = driven.backend.submit, list[int]()
+    submit, seen = driven.backend.submit, seen_by_the_drain(monkeypatch)
 
     def deliver_twice(task: Task) -> Any:
         # A sleep longer than `SETTLE_S` and shorter than the horizon.
         submit(replace(task, function="workloads.io:run", argument=[1_000_000, 0]))
         return submit(task)
 
-    read_states = under_fault.UnderFault.read_states
-
-    def read(self: under_fault.UnderFault) -> None:
-        records = [r for p in (self._folder / "ledger").glob("*.bin") for r in executions(p)[1]]
-        n_finished.append(sum(r.task_id == SPECIAL and r.finished_ns > 0 for r in records))
-        read_states(self)
-
-    monkeypatch.setattr(under_fault.UnderFault, "read_states", read)
     monkeypatch.setattr(type(driven.backend), "redelivery_horizon_s", lambda *_, is_started: 2.0)
     run(driven, deliver_twice)
-    assert n_finished == [times]
+    assert sum(record.task_id == SPECIAL and record.finished_ns > 0 for record in seen) == times
 
 
 def test_state_that_cannot_be_read_is_unknown(
