@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.core.asynchronous import AsyncBackend
 from lab.core.backend import DEFAULT, Backend, setup_from_environment
 from lab.core.faults import FaultKind
+from lab.core.in_time import in_time
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -46,6 +47,7 @@ __all__ = [
     "execute",
     "execute_after",
     "execute_async",
+    "in_time",
     "noop_join",
     "on_demand",
     "plain_values",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lab.backends import _rabbitmq
 from lab.core.model import BackendContext, Command, Service
 from lab.core.on_demand import on_demand
 from lab.core.outcomes import TaskState
@@ -19,9 +20,8 @@ from lab.worker import execution
 CELERY = (sys.executable, "-m", "celery", "--app", f"{__name__}:app")
 EXECUTE, RETRY, JOINED = f"{execution.__name__}.execute", "lab.retry", "lab.joined"
 WORKER = "lab-worker-"
-# Defaults: Kombu's transport for Redis, and the heartbeat timeout of RabbitMQ, which is shorter
-# than Celery's and therefore in force; all in seconds, except the throttle.
-VISIBILITY_S, HEARTBEAT_S = 3600, 60.0
+# Defaults of Kombu's transport for Redis, in seconds, except the throttle.
+VISIBILITY_S = 3600
 SWEEP = (("unacked_restore_interval", 10), ("unacked_restore_throttle", 10))
 # The scheduler whose jobs are a setting of the app.
 STATIC = "celery.beat:PersistentScheduler"
@@ -79,7 +79,8 @@ def horizon_s(settings: Mapping[str, Any], *, is_started: bool) -> float | None:
     if is_started and not settings.get("task_acks_late"):
         return None
     if settings["broker_url"] == Service.RABBITMQ:
-        return HEARTBEAT_S if settings.get("broker_heartbeat", HEARTBEAT_S) else math.inf
+        # It is shorter than Celery's, and therefore in force.
+        return _rabbitmq.HEARTBEAT_S if settings.get("broker_heartbeat", True) else math.inf
     options = settings.get("broker_transport_options", {})
     interval_s, throttle = (options.get(name, default) for name, default in SWEEP)
     return float(options.get("visibility_timeout", VISIBILITY_S) + interval_s * throttle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.backends import _rabbitmq
 from lab.core.model import BackendContext, Service
 from lab.core.on_demand import on_demand
 from lab.worker import execution
@@ -19,14 +20,13 @@ def make_broker(setup: BackendContext) -> Any:
     import dramatiq
     from dramatiq.middleware import AsyncIO
 
-    settings, url = setup.settings, setup.endpoints[setup.settings["broker"]]
+    settings = setup.settings
     options = {name: settings[name] for name in OPTIONS if name in settings}
     broker: Any
     if settings["broker"] == Service.RABBITMQ:
         from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-        # pika reads a second slash, which is Kombu's name of the default, as an unnamed host.
-        broker = RabbitmqBroker(url=url.removesuffix("/"), **options)
+        broker = RabbitmqBroker(url=_rabbitmq.address(setup), **options)
     else:
         import redis
         from dramatiq.brokers.redis import RedisBroker
@@ -34,7 +34,7 @@ def make_broker(setup: BackendContext) -> Any:
         from dramatiq.results.backends import RedisBackend
 
         # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.
-        client = redis.Redis.from_url(url, socket_timeout=None)
+        client = redis.Redis.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
         broker = RedisBroker(client=client, **options)
         if "results" in settings:
             broker.add_middleware(Results(backend=RedisBackend(client=client), store_results=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.backends import _rabbitmq
 from lab.core.model import BackendContext, Service
 from lab.core.on_demand import on_demand
 from lab.worker import execution
@@ -40,9 +41,7 @@ def make_broker(setup: BackendContext) -> Any:
     if settings["broker"] == "rabbitmq":
         from taskiq_aio_pika import AioPikaBroker, Queue
 
-        # A second slash, which is Kombu's name of the default, would be that of an unnamed host.
-        url = setup.endpoints[Service.RABBITMQ].removesuffix("/")
-        broker = AioPikaBroker(url, task_queues=[Queue()])
+        broker = AioPikaBroker(_rabbitmq.address(setup), task_queues=[Queue()])
     else:
         from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
 

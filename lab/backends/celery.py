@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from lab.backends import _celery
+from lab.backends import _celery, _rabbitmq
 from lab.core.backend import DEFAULT, Backend
 from lab.core.faults import OF_WORKERS, FaultKind
+from lab.core.in_time import in_time
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -85,8 +86,7 @@ STATES: Mapping[str, TaskState] = {
 def _variant(name: str) -> Variant:
     pool, *extras = name.split("+")
     settings: dict[str, Any] = {"worker_pool": pool, "broker_url": REDIS}
-    promised, services, references = PROMISED, tuple[Service, ...](), tuple[str, ...]()
-    ack = AckMeans.ACCEPTED
+    promised, ack, more = PROMISED, AckMeans.ACCEPTED, dict[str, Any]()
     summary = f"`celery worker --pool {pool}` (Celery docs, Concurrency)"
     if "results" in extras:
         # A chord needs a result backend (Canvas, Chords, Important Notes), and the lab detects the
@@ -95,15 +95,14 @@ def _variant(name: str) -> Variant:
         settings["result_backend"] = REDIS
         summary += ", results in Redis (Using Redis, Results)"
     if "rabbitmq" in extras:
-        settings["broker_url"], services = RABBITMQ, (Service.RABBITMQ,)
         # Without publisher confirms, AMQP has no reply to a published message.
-        references, ack = ("raw-amqp",), AckMeans.SOCKET
+        settings["broker_url"], ack, more = RABBITMQ, AckMeans.SOCKET, {**_rabbitmq.VARIANT}
         summary += " on RabbitMQ (Using RabbitMQ)"
     if "priorities" in extras:
         # The value of the documentation's example.
         settings["task_queue_max_priority"] = 10
         summary += ", with a priority queue (Routing, RabbitMQ Message Priorities)"
-    elif services:
+    elif more:
         promised = promised - {Capability.PRIORITY}
     if "quorum" in extras:
         settings["task_default_queue_type"] = "quorum"
@@ -114,13 +113,12 @@ def _variant(name: str) -> Variant:
         frozenset(promised),
         f"{summary}.",
         settings,
-        services=services,
         packages=packages,
         serializer=Serializer.JSON,
         sends_name=True,
-        references=references,
         ack_means=ack,
         contract=Contract.AT_MOST_ONCE,
+        **more,
     )
 
 
@@ -218,10 +216,8 @@ class Celery(Backend):
         """Wait for the `AsyncResult`, which subscribes to Redis and does not poll."""
         from celery.exceptions import TimeoutError as NoResultError
 
-        try:
+        with in_time(timeout_s, NoResultError):
             return handle.get(timeout=timeout_s)
-        except NoResultError as error:
-            raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
 
     def state_of(self, handle: Any) -> TaskState:
         """Return the state of the result (Tasks guide, States), or that in the workers.

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from lab.backends import _dramatiq
+from lab.backends import _dramatiq, _rabbitmq
 from lab.core.backend import DEFAULT, Backend
 from lab.core.faults import OF_WORKERS, FaultKind
+from lab.core.in_time import in_time
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -28,17 +29,14 @@ from lab.worker import execution
 
 PROMISED = frozenset(
     {
-        Capability.SUBMIT,
-        Capability.NODES,
-        Capability.PARALLEL,
-        Capability.RETRY,
-        Capability.RETRY_DELAY,
+        *(Capability.SUBMIT, Capability.PARALLEL, Capability.NODES),
+        *(Capability.RETRY, Capability.RETRY_DELAY),
     }
 )
 # The chance of each command, in millionths, that it looks for dead workers.
 ALWAYS = 1_000_000
-# The time without a heartbeat after which a worker on Redis is offline, and RabbitMQ's timeout.
-OFFLINE_S, HEARTBEAT_S = 60.0, 60.0
+# The time without a heartbeat after which a worker on Redis is offline.
+OFFLINE_S = 60.0
 REDELIVERED = (
     "Messages are acknowledged after they have been processed, and those of a dead worker are "
     "delivered again (dramatiq docs, Advanced Topics, Message Persistence)."
@@ -62,8 +60,7 @@ def _variant(name: str) -> Variant:
         summary += ", awaits coroutine functions (Cookbook, Asyncio Actors)"
     if "rabbitmq" in extras:
         settings["broker"] = Service.RABBITMQ.value
-        more = {"services": (Service.RABBITMQ,), "packages": ("pika",)}
-        more |= {"references": ("raw-amqp",), "ack_means": AckMeans.SOCKET}
+        more = {**_rabbitmq.VARIANT, "packages": ("pika",), "ack_means": AckMeans.SOCKET}
         summary += " on RabbitMQ (User Guide, RabbitMQ Broker)"
     if "priorities" in extras:
         # The value of the documentation's example.
@@ -158,12 +155,12 @@ class Dramatiq(Backend):
     def join(self, handle: Any, timeout_s: float) -> None:
         """Wait for the group, or for the result of the pipeline (Cookbook, Composition)."""
         is_group = hasattr(handle, "wait")
-        _in_time(handle.wait if is_group else partial(handle.get_result, block=True), timeout_s)
+        _awaited(handle.wait if is_group else partial(handle.get_result, block=True), timeout_s)
 
     def result(self, handle: Any, timeout_s: float) -> Any:
         """Wait for the result, in a blocking call of Redis (API Reference, Message)."""
         wait = partial(handle.get_result, backend=self._broker.get_results_backend(), block=True)
-        return _in_time(wait, timeout_s)
+        return _awaited(wait, timeout_s)
 
     def state_of(self, handle: Any) -> TaskState:
         """Return the state of a task with a result; dramatiq reports no others."""
@@ -208,7 +205,7 @@ class Dramatiq(Backend):
         each command does: idle workers send one in a second or less.
         """
         if settings["broker"] == Service.RABBITMQ:
-            return HEARTBEAT_S
+            return _rabbitmq.HEARTBEAT_S
         return OFFLINE_S + 1.0 if settings.get("maintenance_chance") == ALWAYS else math.inf
 
     @classmethod
@@ -221,11 +218,9 @@ class Dramatiq(Backend):
         return [Command((*argv, "--processes", str(processes), "--threads", str(threads)), slots)]
 
 
-def _in_time(wait: Callable[..., Any], timeout_s: float) -> Any:
+def _awaited(wait: Callable[..., Any], timeout_s: float) -> Any:
     from dramatiq.results import ResultTimeout
 
-    try:
+    with in_time(timeout_s, ResultTimeout):
         # Whole seconds, and 0 would mean not to wait at all (source of the Redis backend).
         return wait(timeout=max(1, round(timeout_s)) * 1_000)
-    except ResultTimeout as error:
-        raise TimeoutError(f"There was no result after {timeout_s} s.") from error

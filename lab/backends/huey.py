@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab.backends import _huey
 from lab.core.backend import DEFAULT, Backend
-from lab.core.model import BackendContext, Capability, Command, Job, Profile, Service, Task, Variant
-from lab.core.on_demand import on_demand
+from lab.core.in_time import in_time
+from lab.core.model import BackendContext, Capability, Command, Profile, Service, Task, Variant
 from lab.core.outcomes import AckMeans, Contract, TaskState
+from lab.core.plain_values import plain_values
 from lab.worker import execution
 
 PROMISED = frozenset(
@@ -22,10 +21,8 @@ PROMISED = frozenset(
     }
 )
 ON_REDIS = ("thread", "process", "greenlet", "process+priorities")
-OPTIONS = ("store_none", "notify_result")
 # The command that creates the tables of PostgreSQL, before several consumers try to at once.
-CREATE = f"from {__name__} import huey"
-MINUTE_S = 60
+CREATE = f"from {_huey.__name__} import huey"
 
 
 def _variant(name: str) -> Variant:
@@ -73,7 +70,7 @@ class Huey(Backend):
     packages = ("huey",)
     extra = "huey"
     by_default = False
-    finest_period_s = float(MINUTE_S)
+    finest_period_s = float(_huey.MINUTE_S)
     schedules_in_workers = True
     variants = tuple(map(_variant, (*ON_REDIS, "process+sqlite", "process+postgres")))
     profiles = (
@@ -89,9 +86,9 @@ class Huey(Backend):
 
     def start(self) -> None:
         """Create the client; it connects with the first task."""
-        self._huey = _make_huey(self.setup)
+        self._huey = _huey.make_huey(self.setup)
         self._execute = self._huey.task()(execution.execute)
-        self._chained = self._huey.task()(_chained)
+        self._chained = self._huey.task()(_huey.chained)
 
     def submit(self, task: Task) -> Any:
         """Call the task, which enqueues it, and return its `Result`."""
@@ -124,10 +121,8 @@ class Huey(Backend):
         """Wait for the `Result` (Guide, Tips and tricks)."""
         from huey.exceptions import ResultTimeout
 
-        try:
+        with in_time(timeout_s, ResultTimeout):
             return handle.get(blocking=True, timeout=timeout_s)
-        except ResultTimeout as error:
-            raise TimeoutError(f"There was no result after {timeout_s} s.") from error
 
     def state_of(self, handle: Any) -> TaskState:
         """Return whether it has a result or waits; huey has no record of a task that runs."""
@@ -155,10 +150,7 @@ class Huey(Backend):
         """
         from huey.consumer_options import config_defaults
 
-        plain = bool | int | float | str | None
-        owners = (vars(self._huey), vars(self._huey.storage))
-        client = {k: v for owner in owners for k, v in owner.items() if isinstance(v, plain)}
-        client.pop("dsn", None)
+        client = plain_values({**vars(self._huey), **vars(self._huey.storage)}, ("dsn",))
         fixed = {"workers": self.setup.topology.workers_per_node}
         return {**dict(config_defaults), **client, **fixed, **self.setup.settings}
 
@@ -174,58 +166,6 @@ class Huey(Backend):
         slots, worker_type = setup.topology.workers_per_node, setup.settings["worker_type"]
         # gevent patches the standard library before the consumer imports it (gevent docs).
         patched = ["gevent.monkey", "--module"] if worker_type == "greenlet" else []
-        argv = [sys.executable, "-m", *patched, "huey.bin.huey_consumer", f"{__name__}.huey"]
+        argv = [sys.executable, "-m", *patched, "huey.bin.huey_consumer", f"{_huey.__name__}.huey"]
         argv += ["--worker-type", worker_type, "--workers", str(slots)]
         return [Command(tuple(argv), slots)]
-
-
-def _chained(task_id: int, function: str, argument: Any, *_before: Any) -> Any:
-    """Run a task of a pipeline, which passes the result of the previous one on as the last."""
-    return execution.execute(task_id, function, argument)
-
-
-def _make_huey(setup: BackendContext) -> Any:
-    import huey
-
-    make = getattr(huey, setup.settings["storage"])
-    options = {name: setup.settings[name] for name in OPTIONS if name in setup.settings}
-    if make is huey.SqliteHuey:
-        file = Path(os.environ["LAB_LEDGER"]).with_name("huey.db")
-        return make(setup.variant, filename=str(file), **options)
-    if make is huey.PostgresHuey:
-        return make(setup.variant, dsn=setup.endpoints[Service.POSTGRES], **options)
-    import redis
-
-    # Without this, redis-py ends a blocking read after 5 s, and `result` may wait for longer.
-    pool = redis.ConnectionPool.from_url(setup.endpoints[Service.REDIS], socket_timeout=None)
-    return make(setup.variant, connection_pool=pool, **options)
-
-
-def _is_due(job: Job) -> Callable[[datetime], bool]:
-    """Return the test of a minute for a job, in UTC (Guide, Periodic tasks)."""
-    from huey import crontab
-
-    if os.environ["LAB_NODE"] != "0":  # more than one would enqueue it (Consuming Tasks)
-        return lambda _: False
-    if job.cron:
-        is_due: Callable[[datetime], bool] = crontab(*job.cron.split(), strict=True)
-        return is_due
-    period = round(job.every_s / MINUTE_S)
-    return lambda now: int(now.timestamp() // MINUTE_S) % period == 0
-
-
-def _make_worker(setup: BackendContext) -> Any:
-    app = _make_huey(setup)
-    for function in (execution.execute, _chained):
-        app.task()(function)
-    for job in setup.jobs:
-
-        def run(job: Job = job) -> Any:
-            return execution.execute(*job.arguments)
-
-        app.periodic_task(_is_due(job), name=f"job_{job.id}")(run)
-    return app
-
-
-# `huey_consumer` reads it from a module.
-__getattr__ = on_demand(__name__, huey=_make_worker)

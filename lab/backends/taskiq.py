@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lab.backends import _taskiq
+from lab.backends import _rabbitmq, _taskiq
 from lab.core.asynchronous import AsyncBackend
 from lab.core.backend import DEFAULT
 from lab.core.faults import OF_WORKERS, FaultKind
+from lab.core.in_time import in_time
 from lab.core.model import (
     BackendContext,
     Capability,
@@ -40,7 +41,6 @@ WHEN_SAVED = (
     "ack_type: a message is acknowledged when the result of its task has been saved, which is the "
     "default (taskiq docs, CLI, Acknowledgements)."
 )
-HEARTBEAT_S = 60.0  # of RabbitMQ
 
 
 def _variant(name: str) -> Variant:
@@ -50,8 +50,8 @@ def _variant(name: str) -> Variant:
     promised, settings = PROMISED, dict[str, Any](pool=pool, broker=broker)
     if broker == "rabbitmq":
         summary += " on RabbitMQ (README of taskiq-aio-pika)"
-        more: dict[str, Any] = {"services": (Service.RABBITMQ,), "packages": ("taskiq_aio_pika",)}
-        more |= {"references": ("raw-amqp",), "ack_means": AckMeans.CONFIRMED}
+        more = {**_rabbitmq.VARIANT, "packages": ("taskiq_aio_pika",)}
+        more |= {"ack_means": AckMeans.CONFIRMED}
     else:
         summary += f" on a Redis {broker} (README of taskiq-redis, Brokers)"
         more = {"packages": ("taskiq_redis",), "ack_means": AckMeans.ACCEPTED}
@@ -144,10 +144,8 @@ class Taskiq(AsyncBackend):
         """Wait for the result, which the client looks for every 0.2 s (docs, Getting started)."""
         from taskiq import TaskiqResultTimeoutError
 
-        try:
+        with in_time(timeout_s, TaskiqResultTimeoutError):
             answer = self.call(handle.wait_result(timeout=timeout_s))
-        except TaskiqResultTimeoutError as error:
-            raise TimeoutError(f"There was no result after {timeout_s} s.") from error
         return answer.raise_for_error().return_value
 
     def state_of(self, handle: Any) -> TaskState:
@@ -180,7 +178,7 @@ class Taskiq(AsyncBackend):
         is_early = settings.items() >= RECEIVED.items()
         if settings["broker"] == "list" or (is_started and is_early):
             return None
-        return HEARTBEAT_S if settings["broker"] == "rabbitmq" else math.inf
+        return _rabbitmq.HEARTBEAT_S if settings["broker"] == "rabbitmq" else math.inf
 
     @classmethod
     def node_commands(cls, setup: BackendContext) -> Sequence[Command]:

@@ -18,6 +18,7 @@ from lab.plugin import (
     Task,
     Variant,
     execute,
+    in_time,
     on_demand,
 )
 
@@ -63,10 +64,8 @@ class Huey(Backend):
         """Wait for the `Result` (huey docs, Guide, Getting the Result)."""
         from huey.exceptions import ResultTimeout
 
-        try:
+        with in_time(timeout_s, ResultTimeout):
             return handle.get(blocking=True, timeout=timeout_s)
-        except ResultTimeout as error:
-            raise TimeoutError(f"Task {handle.id} had no result after {timeout_s} s.") from error
 
     def stop(self) -> None:
         """Close the client's connections."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from lab.backends import huey
+from lab.backends import _huey, huey
 from lab.core.model import Job, Service, Topology
 from lab.planning import registry
 
@@ -29,14 +29,14 @@ def test_job_is_due_in_its_minutes(
 ) -> None:
     """The consumer looks once in each minute, in any second of it."""
     monkeypatch.setenv("LAB_NODE", "0")
-    is_due = huey._is_due(job)
+    is_due = _huey.is_due(job)
     assert [now.minute for now in HOUR if is_due(now)] == minutes
 
 
 def test_one_consumer_enqueues_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of further nodes only execute them: each would enqueue every job."""
     monkeypatch.setenv("LAB_NODE", "1")
-    is_due = huey._is_due(Job(1, "f", 0, every_s=60.0))
+    is_due = _huey.is_due(Job(1, "f", 0, every_s=60.0))
     assert not [now for now in HOUR if is_due(now)]
 
 
