@@ -1,4 +1,4 @@
-"""Tests the kill of a worker in containers on dramatiq, procrastinate and Django's tasks."""
+"""Tests kills in containers on dramatiq, procrastinate and Django's tasks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.core.faults import FaultKind, of_kind
+from lab.core.model import Burst
 from tests.cluster.test_compose_faults import last_hit, tables_of
-from tests.factories.fault_trials import LONG, interrupted, lost
+from tests.factories.fault_trials import LONG, goes_on, interrupted, lost
 
 pytestmark = [pytest.mark.cluster, pytest.mark.calm, pytest.mark.usefixtures("containers")]
 
@@ -31,3 +32,15 @@ def test_rabbitmq_delivers_again_what_a_killed_container_executed(tmp_path: Path
     assert lost(tables) == set()
     again = tables["task"][tables["task"].attempt_no == 2]
     assert interrupted(tables) <= {*again.task_id}
+
+
+def test_dramatiq_goes_on_with_what_rabbitmq_had_confirmed(tmp_path: Path) -> None:
+    """All tasks wait in the server when it is killed, and its restart takes some seconds.
+
+    Tasks that are sent meanwhile would be refused: a submit call tries six times without a pause.
+    """
+    label, fault = "dramatiq[processes+rabbitmq]@safe", of_kind(FaultKind.BROKER_KILL)
+    tables = tables_of(tmp_path, label, fault, 60.0, arrival=Burst(400))
+    last_hit(tables)
+    assert goes_on(tables)
+    assert lost(tables) == set()
