@@ -189,11 +189,12 @@ def topology_names(rows: pd.DataFrame) -> pd.Series:
                     ),
                     (row.nodes * row.cores_per_node, "cores", ""),
                     (row.nodes * row.workers_per_node, "workers", ""),
+                    (row.drivers, "drivers", ""),
                 )
-                if noun != "nodes" or count > 1 or quota
+                if noun not in ("nodes", "drivers") or count > 1 or quota
             )
             + "".join(f", {name} {getattr(row, name)}" for name in CONDITIONS if getattr(row, name))
-            for row in each(rows[[*TOPOLOGY, "quota_cpus", *CONDITIONS]])
+            for row in each(rows[[*TOPOLOGY, "quota_cpus", "drivers", *CONDITIONS]])
         ],
         index=rows.index,
         dtype="str",

@@ -84,6 +84,7 @@ def _numbers(spec: TrialSpec) -> Iterator[tuple[str, float, Whole | Real]]:
     yield "nodes", topology.nodes, ranges.NODES.each
     yield "cores_per_node", topology.cores_per_node, ranges.PLANNED_CORES
     yield "workers_per_node", topology.workers_per_node, Whole(1, slots)
+    yield "drivers", topology.drivers, ranges.DRIVERS
     yield "quota_cpus", topology.quota_cpus, Real(0, ranges.PLANNED_CORES.high)
     yield "warmup_tasks", spec.warmup_tasks, Whole(0, ranges.TASKS.high)
     yield "deadline_s", spec.deadline_s, Real(0, ranges.DAY_S)

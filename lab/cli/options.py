@@ -142,6 +142,13 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             "help": "CPU quota of a node, such as 0.5; latencies are not reported for windows in "
             "which the quota stopped the node (default: all of its cores)",
         },
+        "--drivers": {
+            "type": ranges.DRIVERS,
+            "default": 1,
+            "metavar": "N",
+            "help": "processes that offer a burst or paced tasks, each its share, where one cannot "
+            "make the rate (default: 1)",
+        },
         # No default: `choice.choose` first looks for a container engine, and prints the reason.
         "--provider": {
             "metavar": "NAME",

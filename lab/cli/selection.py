@@ -57,6 +57,7 @@ def select(options: argparse.Namespace, preset: Preset) -> Selection:
         warmup_per_slot=preset.warmup_per_slot,
         deadline_s=preset.deadline_s,
         quota_cpus=options.quota,
+        drivers=options.drivers,
         offers=PROVIDERS[options.provider].offered(),
         is_on_host=PROVIDERS[options.provider].is_on_host,
         shares_files=PROVIDERS[options.provider].shares_files,

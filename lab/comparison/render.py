@@ -96,9 +96,10 @@ def _cell(cell: dict[str, Any]) -> str:
     quota = f" of {cell['quota_cpus']:g} CPUs" if cell["quota_cpus"] else ""
     of_cores = f"{nodes} x {cores} {noun_of('cores', cores)}{quota}"
     of_workers = f"{nodes * workers} {noun_of('workers', nodes * workers)}"
+    of_drivers = f", {cell['drivers']} drivers" if cell["drivers"] > 1 else ""
     # The compared column is not part of the cell.
     further = "".join(f", {name} {cell[name]}" for name in CONDITIONS if cell.get(name))
-    return f"{_work(cell)}, {of_cores}, {of_workers}, {cell['provider']}{further}"
+    return f"{_work(cell)}, {of_cores}, {of_workers}{of_drivers}, {cell['provider']}{further}"
 
 
 def _work(cell: dict[str, Any]) -> str:

@@ -52,6 +52,12 @@ class Cell:
     cores_per_node: int = column("CPUs of each node", least=1)
     workers_per_node: int = column("worker slots of each node", least=1)
     quota_cpus: float = column("CPU quota of each node; 0: no quota", "CPUs", least=0)
+    drivers: int = column(
+        "processes that offer the tasks, each its share of one plan (METHOD M7)",
+        since="2.4",
+        fill=1,
+        least=1,
+    )
     fault: str = column("fault that the trial injects; empty: none")
 
 
@@ -64,7 +70,8 @@ SITE = [name for name in CELL if name not in (*ARRIVAL, "n_planned")]
 """The columns in which the trials of one search for a capacity agree."""
 PLACE = [name for name in SITE if name not in ("workload", "size")]
 """The columns of a site without its work: a label, and where it runs."""
-CONDITIONS = [n for n in PLACE if n not in ("label", "provider", "quota_cpus", *TOPOLOGY)]
+_NEVER_EMPTY = ("label", "provider", "quota_cpus", "drivers", *TOPOLOGY)
+CONDITIONS = [name for name in PLACE if name not in _NEVER_EMPTY]
 """The columns that are empty in an ordinary trial, such as its fault."""
 
 

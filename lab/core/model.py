@@ -154,15 +154,17 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The number of nodes, of cores on each, and of worker slots on each.
+    """The number of nodes, of cores on each, and of worker slots on each; and that of drivers.
 
-    `quota_cpus` is the CPU time that each node may use, in CPUs; 0 means all of its cores.
+    - `quota_cpus`: the CPU time that each node may use, in CPUs; 0 means all of its cores.
+    - `drivers`: the processes that offer the tasks, each its share of one plan.
     """
 
     nodes: int
     cores_per_node: int
     workers_per_node: int
     quota_cpus: float = 0.0
+    drivers: int = 1
 
     @property
     def workers(self) -> int:
@@ -227,6 +229,8 @@ class TrialSpec:
         for field_ in _NEWER_FIELDS:
             if values[field_.name] == field_.default:
                 del values[field_.name]
+        if self.topology.drivers == Topology.__dataclass_fields__["drivers"].default:
+            del values["topology"]["drivers"]
         if self.fault is not None:  # the same for its fields
             values["fault"] = {
                 name: value

@@ -53,7 +53,7 @@ def place(
     """Give the nodes whole CPUs from the end of `cpus`, and the rest to driver, services and lab.
 
     Roles share CPUs if there are too few; then `dedicated` is False. With `in_driver`, the driver
-    process is the node and gets exactly the node's CPUs.
+    process is the node and gets exactly the node's CPUs. Several drivers share as many CPUs.
     """
     import psutil  # `lab --help` and shell completion import this module
 
@@ -72,7 +72,8 @@ def place(
         # The driver is the node, so it also submits on the node's CPUs.
         return Placement(nodes[0], (), nodes, lab, mode, dedicated=False)
     if len(rest) > 1 and has_services:
-        driver, services = driver[:1], driver[1:]
+        n_driver = min(topology.drivers, len(rest) - 1)
+        driver, services = driver[:n_driver], driver[n_driver:]
     services = services if has_services else ()
     dedicated = fits and bool(rest) and not set(driver) & set(services)
     return Placement(driver, services, nodes, lab, mode, dedicated)

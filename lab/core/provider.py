@@ -250,6 +250,14 @@ class Cluster(FaultHooks, ABC):
         """
         return {}
 
+    def drivers_of(self, tree: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Divide the process tree of the first driver into the trial's drivers and workers.
+
+        Its children are further drivers, if the trial has several, and otherwise workers.
+        """
+        n = 1 if self.site.spec.topology.drivers == 1 else len(tree)
+        return tree[:n], tree[n:]
+
     def prove(self) -> None:
         """Check the trial's connections; if a part has died, that is the reported reason.
 

@@ -1,4 +1,7 @@
-"""Drives one trial: ``python -m lab.driver FOLDER``."""
+"""Drives one trial: ``python -m lab.driver FOLDER``.
+
+With a number, it is a further driver of the trial (`lab.driver.further_driver`).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import threading
 from pathlib import Path
 
 from lab.driver.driver import Driver
+from lab.driver.further_driver import FurtherDriver
 
 
-def main(folder: Path) -> None:
-    """Run the trial of `folder`, and end without waiting for threads that may hang.
+def main(folder: Path, number: int = 0) -> None:
+    """Run the trial of `folder`, or a share of it, and end without waiting for hanging threads.
 
     The two pipes to the campaign are first moved to separate descriptors: the children of a pool
     close their standard input, and a task may print.
@@ -23,7 +27,7 @@ def main(folder: Path) -> None:
     gates: queue.Queue[bytes] = queue.Queue()
 
     def listen() -> None:
-        while line := os.read(commands, 16):
+        for line in os.fdopen(commands, "rb"):
             gates.put(line)
         os._exit(2)  # the lab has ended, so the driver must end too
 
@@ -32,9 +36,12 @@ def main(folder: Path) -> None:
         os.write(messages, f"{text}\n".encode())
 
     threading.Thread(target=listen, daemon=True).start()
-    Driver(folder, say, gates.get).run()
+    if number:
+        FurtherDriver(folder, number, say, gates.get).run()
+    else:
+        Driver(folder, say, gates.get).run()
     os._exit(0)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

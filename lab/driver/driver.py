@@ -40,14 +40,17 @@ from lab.core.model import (
 )
 from lab.core.serialization import order_from_json
 from lab.driver import in_system, pacing, readiness, uninstrumented
-from lab.driver.load_generator import LoadGenerator, sentence, submit_call
+from lab.driver.further_driver import JOURNAL
+from lab.driver.load_generator import sentence, submit_call
 from lab.driver.node_records import records_of
 from lab.driver.schedule_wait import ScheduleWait
+from lab.driver.several_drivers import load_generator
+from lab.driver.trial_tasks import TrialTasks
 from lab.driver.under_fault import UnderFault
 from lab.planning import registry
 from lab.planning.fault_tasks import with_fault_tasks
 from lab.planning.phases import Phase
-from lab.planning.tasks import freeze_gc, make_tasks, plan_hash, right_answer, unchecked
+from lab.planning.tasks import freeze_gc, plan_hash, right_answer
 from lab.recording.ledger_reader import LOOK_S, unfinished
 from lab.recording.server_stats import ServerSampler
 from lab.worker.ledger import Journal
@@ -71,15 +74,15 @@ class Driver:
         setup = setup_from_environment()
         self.backend: Backend = selected.backend(setup)
         self.promised = capabilities(selected.backend, selected.variant)
-        self.workload, self.module = registry.workload(self.spec.workload)
         self.jobs = setup.jobs
-        tasks = self._tasks(Phase.MEASURE, self.spec.arrival.n_tasks, self.module, self.spec.size)
+        self.of_trial = TrialTasks(self.spec, self.promised)
+        tasks = self.of_trial.of_workload(Phase.MEASURE, range(self.spec.arrival.n_tasks))
         self.tasks = with_fault_tasks(self.spec, tasks)
         self.offsets = pacing.offsets_ns(self.spec.arrival, self.spec.seed)
         total = readiness.most_tasks(self.backend.workers) + self.spec.warmup_tasks
         total += len(self.tasks) + 2 * uninstrumented.n_marks(len(self.tasks))
-        journal = Journal(str(folder / "intents.bin"), total)
-        self.offering = LoadGenerator(self.backend, self.promised, journal)
+        journal = Journal(str(folder / JOURNAL), total)
+        self.offering = load_generator(self.backend, self.promised, journal, folder)
         self.counters = ServerSampler(setup.endpoints)
         self.records = records_of(folder / "ledger", order.agents, self.counters.samples)
         self.status["missing"] = self.records.missing
@@ -110,6 +113,7 @@ class Driver:
         begin_ns = time.monotonic_ns()
         self.backend.start()
         self.status["start_call_ns"] = time.monotonic_ns() - begin_ns
+        self.offering.start()
         self.status["settings"] = dict(self.backend.effective_settings())
         self.status["plan_hash"] = plan_hash(self.offsets, self.tasks)
 
@@ -121,10 +125,10 @@ class Driver:
         """
         module = registry.workload("io")[1]
         if self.promised & {Capability.SUBMIT, Capability.BATCH}:
-            make = partial(self._tasks, Phase.VERIFY, module=module)
+            make = partial(self._waiting_tasks, Phase.VERIFY, module)
             readiness.prove(self.offering, module, make, self.records, self.spec.topology)
         elif Capability.RESCHEDULE in self.promised:
-            make = partial(self._tasks, Phase.WARM_UP, module=module)
+            make = partial(self._waiting_tasks, Phase.WARM_UP, module)
             readiness.prove_scheduler(self.offering, module, make, self.records)
 
     def quiet(self) -> None:
@@ -135,10 +139,10 @@ class Driver:
     def warm_up(self) -> None:
         """Run a fixed number of tasks that are not measured (METHOD M16)."""
         n = self.spec.warmup_tasks
-        tasks = self._tasks(Phase.WARM_UP, n, self.module, self.spec.size)
-        self.offering.accepted = 0
+        tasks = self.of_trial.of_workload(Phase.WARM_UP, range(n))
+        self.offering.forget()
         self.offering.offer(Phase.WARM_UP, tasks, [time.monotonic_ns()] * n)
-        if not self.watcher.reaches(self.offering.accepted, self.spec.deadline_s):
+        if not self.watcher.reaches(self.offering.n_accepted, self.spec.deadline_s):
             problem = f"The warm-up of {n} tasks did not finish in {self.spec.deadline_s:g} s."
             raise LabError(problem + self._why(tasks))
 
@@ -151,12 +155,12 @@ class Driver:
         freeze_gc()
         self._gate("measure")
         self.watcher = self.records.counter(Phase.MEASURE.ids)
-        self.offering.accepted = 0
+        self.offering.forget()
         # A submit call that never returns must not block the trial longer than this.
         overdue = f"Still offering tasks {self.spec.deadline_s:.0f} s after the plan's end."
         timer = self._deadline(longest_s(arrival) + self.spec.deadline_s, Status.TIMEOUT, overdue)
         # The rows of the journal are planned after this; paced tasks due meanwhile would be late.
-        begin = time.monotonic_ns() + (5_000_000 if isinstance(arrival, Paced) else 0)
+        begin = time.monotonic_ns() + pacing.lead_ns(arrival, self.spec.topology.drivers)
         self.status["t_begin_ns"] = begin
         if isinstance(arrival, Periodic):
             self.offering.jobs(Phase.MEASURE, self.jobs, begin)
@@ -181,7 +185,8 @@ class Driver:
 
     def _appointments(self, arrival: Periodic) -> ScheduleWait:
         executes = self.backend.executes
-        answers = {j.id: right_answer(self.module, j, executes=executes) for j in self.jobs}
+        module = self.of_trial.module
+        answers = {j.id: right_answer(module, j, executes=executes) for j in self.jobs}
         return ScheduleWait(arrival, self.jobs, answers, self.records)
 
     def drain(self) -> None:
@@ -197,7 +202,7 @@ class Driver:
 
     def _await_all(self) -> None:
         # A retried task has two executions: the first one raised.
-        n_due = self.offering.accepted * (2 if isinstance(self.spec.arrival, Retry) else 1)
+        n_due = self.offering.n_accepted * (2 if isinstance(self.spec.arrival, Retry) else 1)
         has_ended = self.watcher.reaches(n_due, self.spec.deadline_s)
         if self.offering.error:  # of a batch, whose call raised for one task while others still run
             self.watcher.settles(self.spec.deadline_s)
@@ -210,7 +215,7 @@ class Driver:
                 f"{self.spec.deadline_s:.0f} s after the last was offered."
             )
             self.status["reason"] += self._why(self.tasks)
-        if seen := getattr(self.module, "seen", None):
+        if seen := getattr(self.of_trial.module, "seen", None):
             self.status["seen"] = seen(self.backend.setup.endpoints)
 
     def _why(self, tasks: Sequence[Task]) -> str:
@@ -225,6 +230,8 @@ class Driver:
         """Offer a burst again uninstrumented, if recording lowered its rate (METHOD M19)."""
         # The rate of a burst in which something failed is no throughput.
         is_burst = isinstance(self.spec.arrival, Burst) and not self.under_fault
+        # One driver would offer it at another rate than several.
+        is_burst &= self.spec.topology.drivers == 1
         if is_burst and not self.status["reason"]:
             cost_ns = self._instrumentation_ns
             if cost_ns is not None:
@@ -237,6 +244,7 @@ class Driver:
     def stop(self) -> None:
         """Stop the client or the pool."""
         with contextlib.suppress(Exception):  # the status is written already
+            self.offering.stop()
             self.backend.stop()
 
     def _watch(self) -> None:
@@ -245,19 +253,10 @@ class Driver:
             self.counters.samples += in_system.samples(finished, self.offering)
             time.sleep(LOOK_S)
 
-    def _tasks(
-        self, phase: Phase, n: int, module: ModuleType, size: int, skip: int = 0
+    def _waiting_tasks(
+        self, phase: Phase, module: ModuleType, n: int, size: int, skip: int = 0
     ) -> list[Task]:
-        first = phase.first_task + skip
-        ids = range(first, first + n)
-        is_workload = module is self.module
-        as_coroutines = Capability.COROUTINES in self.promised
-        as_coroutines |= is_workload and self.spec.is_coroutine
-        tasks = make_tasks(module, size, self.spec.seed, ids, as_coroutines=as_coroutines)
-        is_checked = not self.spec.unchecked or (
-            phase == Phase.WARM_UP and self.spec.answer is not None
-        )
-        return unchecked(tasks) if is_workload and not is_checked else tasks
+        return self.of_trial.of(phase, range(skip, skip + n), module, size)
 
     def _enter(self, phase: str) -> None:
         self.status["phases"].append([phase, time.monotonic_ns()])

@@ -36,7 +36,7 @@ HANDLES, RESULTS = 100, 5
 class LoadGenerator:
     """Submits tasks to one backend.
 
-    accepted: number of tasks that the backend accepted.
+    accepted: number of tasks that the backend accepted from this process.
     error: first error of a submit call; empty if there was none.
     most_handles, handles: by task id, the handles of the first `most_handles` accepted tasks and of
         the last one, to read the error of a task that does not finish. Keeping all of them would
@@ -65,6 +65,16 @@ class LoadGenerator:
         `submit`, a function that replaces `Backend.submit`, is not given.
         """
         rows = self.journal.plan([task.id for task in tasks], phase.number, instants)
+        self.offer_rows(tasks, rows, instants, submit)
+
+    def offer_rows(
+        self,
+        tasks: Sequence[Task],
+        rows: Sequence[int],
+        instants: Sequence[int],
+        submit: Submit | None = None,
+    ) -> None:
+        """Offer tasks, as `offer` does, whose rows are in the journal already."""
         self._offered = tasks, rows
         is_one_call = Capability.BATCH in self.promised and instants[:1] == instants[-1:]
         if is_one_call and submit is None:
@@ -93,6 +103,21 @@ class LoadGenerator:
                     handles[task.id] = handle
         if last is not None:
             handles[last.id] = handle
+
+    def start(self) -> None:
+        """Start what else submits tasks of the trial: nothing."""
+
+    def stop(self) -> None:
+        """Stop what else submits tasks of the trial: nothing."""
+
+    def forget(self) -> None:
+        """Count accepted tasks from 0 on."""
+        self.accepted = 0
+
+    @property
+    def n_accepted(self) -> int:
+        """The number of tasks of the last `offer` that were accepted so far, by all drivers."""
+        return self.accepted
 
     @property
     def acknowledged(self) -> set[int]:

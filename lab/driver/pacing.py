@@ -16,6 +16,7 @@ from lab.core.model import Arrival, Paced
 # `time.sleep` wakes 80-160 us late at the median (METHOD M7), so the pacer sleeps until this long
 # before the instant, and spins for the rest.
 SPIN_NS = 300_000
+LEAD_NS = 5_000_000
 # Bursty arrivals are on for a fifth of each cycle, and then Poisson at five times the rate.
 CYCLE_NS, ON = 500_000_000, 0.2
 
@@ -42,6 +43,16 @@ def offsets_ns(arrival: Arrival, seed: int) -> list[int]:
 def _poisson_ns(n: int, mean_ns: float, seed: int) -> Iterator[float]:
     draw = random.Random(seed)
     return itertools.accumulate(draw.expovariate(1.0) * mean_ns for _ in range(n))
+
+
+def lead_ns(arrival: Arrival, drivers: int) -> int:
+    """Return how long before the start of the window its instants are computed, in ns.
+
+    Meanwhile the journal's rows are planned, and further drivers read theirs, at some 0.5 us each.
+    """
+    if not isinstance(arrival, Paced):
+        return 0
+    return LEAD_NS if drivers == 1 else LEAD_NS * drivers + 2_000 * arrival.n_tasks
 
 
 def pace(

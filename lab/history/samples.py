@@ -36,7 +36,7 @@ def samples_of_run(store: Store) -> pd.DataFrame:
     trials = last_attempts(store.read("trial"))
     # asv's axes contain neither, so such trials would be mixed with the ordinary ones.
     trials = trials[(trials.workers_per_node == trials.cores_per_node) & (trials.quota_cpus == 0)]
-    trials = trials[(trials[CONDITIONS] == "").all(axis=1)]
+    trials = trials[(trials.drivers == 1) & (trials[CONDITIONS] == "").all(axis=1)]
     # asv's pages do not escape labels, and file names contain the provider.
     is_name = trials.label.str.fullmatch(registry.LABEL) & trials.provider.str.fullmatch(PROVIDER)
     trials = trials[is_name.fillna(value=False)]

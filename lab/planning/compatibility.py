@@ -111,6 +111,18 @@ def _reasons(
         yield "The system executes tasks in the driver, which must not have a CPU quota."
     if spec.topology.workers > 1 and Capability.PARALLEL not in promised:
         yield "The system has one worker slot."
+    if spec.topology.drivers > 1:
+        yield from _reasons_of_drivers(chosen, spec)
+
+
+def _reasons_of_drivers(chosen: registry.SelectedBackend, spec: TrialSpec) -> Iterator[str]:
+    """Yield why several drivers cannot divide the tasks of a trial."""
+    if not isinstance(spec.arrival, Burst | Paced):
+        yield f"Several drivers offer bursts and paced tasks, and not arrival {spec.arrival.kind}."
+    if not registry.has_worker_processes(chosen):
+        yield "The system executes tasks in the driver: two drivers would be two systems."
+    if spec.fault is not None:
+        yield "A fault needs one driver, whose tasks it follows."
 
 
 def _has_file(label: str) -> bool:

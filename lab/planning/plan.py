@@ -44,6 +44,7 @@ class Selection:
     warmup_per_slot: int
     deadline_s: float
     quota_cpus: float = 0.0
+    drivers: int = 1
     offers: frozenset[Service] = frozenset(Service)
     is_on_host: bool = True
     shares_files: bool = True
@@ -154,7 +155,7 @@ def _calibrate(cases: Sequence[Case]) -> Iterator[_CalibratedCase]:
 
 def _topologies(selection: Selection, case: Case) -> list[Topology]:
     return [
-        Topology(nodes, cores, cores * per_core, selection.quota_cpus)
+        Topology(nodes, cores, cores * per_core, selection.quota_cpus, selection.drivers)
         for nodes in selection.nodes
         for cores in selection.cores
         for per_core in selection.workers_per_core or case.workers

@@ -147,6 +147,7 @@ CORES = Several(Whole(1, CPUS))
 # For a plan from a larger machine: its nodes share the cores of this one.
 PLANNED_CORES = Whole(1, 4_096)
 NODES = Several(Whole(1, 64))
+DRIVERS = Whole(1, 64)
 WORKERS_PER_CORE = Several(Whole(1, 1_000))
 # The smallest quota of the kernel is 1 ms of a period of 10 ms.
 QUOTA_CPUS = Real(0.1, CPUS)

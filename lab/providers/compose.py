@@ -215,16 +215,16 @@ class ComposeCluster(ResourceFaults):
         return pids_of(meter) if meter else []
 
     def processes(self) -> Mapping[str, Sequence[int]]:
-        """List the processes of every container; the driver's children are workers."""
+        """List the processes of every container."""
         pids_by_name = {name: self._pids(name) for name in self.parts}
         known = {name: pids for name, pids in pids_by_name.items() if pids is not None}
         if len(known) < len(pids_by_name):
             return {}
-        driver = driver_pid(known.pop(DRIVER, []))
+        first = driver_pid(known.pop(DRIVER, []))
         servers = [pid for name in SERVERS for pid in known.pop(name, [])]
-        children = [child.pid for pid in driver for child in processes.tree(pid)[1:]]
+        drivers, children = self.drivers_of([p.pid for pid in first for p in processes.tree(pid)])
         nodes = [pid for name, pids in known.items() if name.startswith(NODE) for pid in pids]
-        return {"driver": driver, "services": servers, "workers": [*children, *nodes]}
+        return {"driver": drivers, "services": servers, "workers": [*children, *nodes]}
 
     def counters(self) -> Sequence[CounterReading]:
         """Read CPU, memory, throttling and network of every container."""

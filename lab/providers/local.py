@@ -231,13 +231,13 @@ class LocalCluster(LocalFaults, Cluster):
         return CpuUse(used["driver"], used["services"], used["workers"])
 
     def processes(self) -> Mapping[str, Sequence[int]]:
-        """List driver, servers and workers; the workers include their and the driver's children."""
-        drivers = [self._driver.pid] if self._driver else []
+        """List drivers, servers and workers; the workers include their children."""
+        first = [self._driver.pid] if self._driver else []
         nodes = [part.process.pid for part in self._nodes]
-        trees = process_trees.trees([*drivers, *nodes])
-        children = [pid for driver in drivers for pid in trees[driver][1:]]
+        trees = process_trees.trees([*first, *nodes])
+        drivers, children = self.drivers_of([pid for root in first for pid in trees[root]])
         return {
-            "driver": [pid for driver in drivers for pid in trees[driver][:1]],
+            "driver": drivers,
             "services": [part.process.pid for part in self._services],
             "workers": [*children, *(pid for node in nodes for pid in trees[node])],
         }

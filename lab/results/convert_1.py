@@ -65,8 +65,8 @@ VALUES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
 }
 """Former -> present values, by table and column."""
 _CELL_ADDED = dict.fromkeys(("environment", "arrival_param_name", "fault"), "")
-# No schedule, no parameter and no quota is what an empty value or 0.0 means in a cell.
-_CELL_ADDED |= {"schedule": "", "arrival_param": "", "quota_cpus": "0.0"}
+# No schedule, no parameter, no quota and one driver is what an empty value or 0.0 means in a cell.
+_CELL_ADDED |= {"schedule": "", "arrival_param": "", "quota_cpus": "0.0", "drivers": "1"}
 _TRIAL_ADDED = (
     *("reference", "answer_check", "pass_env", "worker_processes", "instrumentation_ns"),
     *("t_exec_ns", "start_call_ns", "t_first_offer_ns", "t_first_start_ns", "t_first_import_ns"),
@@ -75,7 +75,7 @@ ADDED: Mapping[str, Mapping[str, str]] = {
     "trial": _CELL_ADDED | dict.fromkeys(_TRIAL_ADDED, ""),
     # 0 in an estimate: the number of tasks differs between its trials.
     "estimate": _CELL_ADDED | {"n_planned": "0"},
-    "trend": dict.fromkeys(CELL, "") | {"arrival": Burst.kind},
+    "trend": dict.fromkeys(CELL, "") | {"arrival": Burst.kind, "drivers": "1"},
 }
 """Columns that files of major 1 may lack, with the text that they get, by table."""
 

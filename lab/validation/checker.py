@@ -187,7 +187,7 @@ def without_records(table: pd.DataFrame, proven: Collection[int] = ()) -> pd.Dat
 
 
 def generator_check(
-    submits: pd.DataFrame, arrival: Arrival, median_end_to_end_s: float = 0.0
+    submits: pd.DataFrame, arrival: Arrival, median_end_to_end_s: float = 0.0, drivers: int = 1
 ) -> list[Issue]:
     """Check that the generator followed its plan and was not the bottleneck (METHOD M7).
 
@@ -197,6 +197,7 @@ def generator_check(
         submits: `SubmitRow` columns; only rows of the window count.
         arrival: The trial's arrival.
         median_end_to_end_s: Median of t4 - t0 in seconds; a lag of up to 5 % of it is accepted.
+        drivers: The number of processes that offered the tasks.
     """
     window = submits[submits["phase"] == Phase.MEASURE]
     # Without an end the call has no duration: the driver was killed in it.
@@ -207,7 +208,7 @@ def generator_check(
     lag_s, submit_s = (t1 - t0) / 1e9, (t2 - t1) / 1e9
     findings = [
         _rate(t0, t1, arrival.n_tasks),
-        _utilisation_of_submitter(arrival.rate_hz * float(submit_s.mean())),
+        _utilisation_of_submitter(arrival.rate_hz * float(submit_s.mean()) / drivers),
         _lag(lag_s, max(LAG_FLOOR_S, LAG_OF_LATENCY * median_end_to_end_s)),
     ]
     # The gaps of uniform and bursty plans are not exponential by design (METHOD M6).
@@ -217,15 +218,16 @@ def generator_check(
     return [finding for finding in findings if finding]
 
 
-def ceiling_per_s(sent: pd.DataFrame) -> float | None:
-    """Return the rate at which the submit calls of one driver would take all of its time.
+def ceiling_per_s(sent: pd.DataFrame, drivers: int) -> float | None:
+    """Return the rate at which the submit calls would take all the time of all drivers.
 
     Args:
         sent: `SubmitRow` columns of the tasks that were offered; None without a call that returned.
+        drivers: The number of processes that offered them.
     """
     calls_ns = (sent["t2_ns"] - sent["t1_ns"]).dropna()
     mean_ns = float(calls_ns.mean()) if len(calls_ns) else 0.0
-    return 1e9 / mean_ns if mean_ns > 0 else None
+    return drivers * 1e9 / mean_ns if mean_ns > 0 else None
 
 
 def _limited(flag: Flag, fault: str) -> Issue:

@@ -79,7 +79,8 @@ def _of_generator(
         # The plan ends at the hit too, or the rate would lack the tasks that are not judged.
         arrival = replace(arrival, n_tasks=max(1, n_before))
     took = (window.t4_ns - window.t0_ns).dropna()
-    return generator_check(submits, arrival, float(took.median()) / 1e9 if len(took) else 0.0)
+    median_s = float(took.median()) / 1e9 if len(took) else 0.0
+    return generator_check(submits, arrival, median_s, outcome.spec.topology.drivers)
 
 
 def _of_cpu(outcome: TrialObservation) -> list[Issue]:

@@ -195,7 +195,7 @@ def _counted(
         "n_unknown": counts[TaskOutcome.UNDECIDED],
         "worker_processes": trial_files.worker_processes(window),
         "lag_p99_ns": round(inverse_cdf(lag, 99)) if is_paced else None,
-        "ceiling_per_s": checker.ceiling_per_s(sent) if is_paced else None,
+        "ceiling_per_s": checker.ceiling_per_s(sent, spec.topology.drivers) if is_paced else None,
     }
 
 

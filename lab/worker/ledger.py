@@ -84,6 +84,15 @@ def create(path: str, node: int, slot: int, rows: int) -> memoryview:
     return words
 
 
+def _shared(path: str) -> memoryview:
+    """Map a file that another process has created as native 64-bit words."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return memoryview(mmap.mmap(descriptor, 0)).cast("q")
+    finally:
+        os.close(descriptor)
+
+
 def begin(task_id: int, attempt: int, started_ns: int) -> tuple[memoryview, int]:
     """Record that a task started; return the words and the row for `finish`."""
     segment = _segment
@@ -171,10 +180,13 @@ class Journal:
     Words: task id, phase, t0, t1, t2, t5, acknowledgement, count. A row is planned before its
     phase begins, so that only instants are stored in the window. t1 is stored before the submit
     call, so that a kill during the call leaves a row with t1 and without an acknowledgement.
+
+    The first driver creates the journal with `rows` rows. Further drivers open it without `rows`,
+    and store the instants of their own tasks.
     """
 
-    def __init__(self, path: str, rows: int) -> None:
-        self.words = create(path, -1, -1, rows)
+    def __init__(self, path: str, rows: int | None = None) -> None:
+        self.words = _shared(path) if rows is None else create(path, -1, -1, rows)
         self._next = WORDS
 
     def plan(self, task_ids: Iterable[int], phase: int, instants_ns: Iterable[int]) -> range:

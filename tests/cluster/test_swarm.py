@@ -64,6 +64,22 @@ def test_every_task_is_recorded_once_on_one_two_and_three_hosts(
     assert row.images.startswith("lab-node:")
 
 
+def test_several_drivers_are_on_the_manager_and_offer_each_task_once(
+    hosts: list[SwarmHost], tmp_path: Path
+) -> None:
+    """Their workers are on another host, whose records arrive as those of one driver do."""
+    topology = Topology(1, 1, 1, drivers=3)
+    arrival = Paced(N_TASKS, 50.0)
+    spec = spec_of("celery[prefork]", "noop", arrival, topology, provider="swarm")
+    result = run(tmp_path, spec)
+    row = result.row
+    assert (row.status, row.reason) == ("ok", "")
+    assert (row.drivers, row.n_sent, row.n_done, row.n_duplicated) == (3, N_TASKS, N_TASKS, 0)
+    assert (row.n_negative, row.node_hosts) == (0, hosts[0].name)
+    submits = result.tables["submit"]
+    assert submits[submits.phase == "measure"].task_id.nunique() == N_TASKS
+
+
 def test_what_a_killed_lab_leaves_is_removed_on_every_host(
     hosts: list[SwarmHost], tmp_path: Path
 ) -> None:

@@ -28,7 +28,8 @@ from lab.results.schema.trial import TrialRow as TrialRow
 #      cpu_taken, cpu_wait, calibration_ns and work_ns of a trial; flag `disturbed`
 # 2.2  commands of a trial
 # 2.3  host of each node, error of the clocks and network between machines
-SCHEMA_VERSION = "2.3"
+# 2.4  number of drivers of a cell
+SCHEMA_VERSION = "2.4"
 
 
 TABLES: dict[str, type[Any]] = {

@@ -272,9 +272,9 @@ class TrialRow(MachineColumns, Cell, AttemptKey):
         "share of the window in which a runnable process waited for a CPU (PSI)"
     )
     lag_p99_ns: int | None = column("99th percentile of t1 - t0; empty unless paced", "ns")
-    # The share of its time that the driver spends in submit calls is the rate divided by it (M7).
+    # The share of their time that drivers spend in submit calls is the rate divided by it (M7).
     ceiling_per_s: float | None = column(
-        "rate at which the submit calls would take all the time of the driver; empty unless paced",
+        "rate at which the submit calls would take all the time of all drivers; empty unless paced",
         "tasks/s",
         since="2.3",
         least=0,

@@ -30,6 +30,8 @@ PLANNED = [
     ("cores_per_node", {"topology": {"cores_per_node": 10**9}}),
     ("workers_per_node", {"topology": {"workers_per_node": 10**9}}),
     ("quota_cpus", {"topology": {"quota_cpus": 1e9}}),
+    ("drivers", {"topology": {"drivers": 0}}),
+    ("drivers", {"topology": {"drivers": 65}}),
     ("warmup_tasks", {"warmup_tasks": 10**9}),
     ("deadline_s", {"deadline_s": 1e9}),
     ("size", {"workload": "payload", "size": 2**30 + 1}),

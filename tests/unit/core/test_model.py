@@ -27,3 +27,10 @@ def test_an_id_leaves_out_newer_fields_at_their_defaults() -> None:
     assert replace(spec, pass_env=("HOME",)).id != spec.id
     assert replace(spec, block=spec.block + 1).id != spec.id
     assert {field.name for field in fields(TrialSpec)} >= set(values)
+
+
+def test_the_id_of_a_trial_with_one_driver_is_that_of_older_versions() -> None:
+    """The id was computed before the number of drivers was a field; several are another trial."""
+    spec = spec_of("raw-redis")
+    assert spec.id == "328bc1b9a440bd83"
+    assert replace(spec, topology=replace(spec.topology, drivers=2)).id != spec.id

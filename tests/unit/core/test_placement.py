@@ -53,6 +53,20 @@ def test_on_four_cores_driver_service_and_node_are_separate() -> None:
     assert placed.dedicated
 
 
+@pytest.mark.parametrize(
+    ("drivers", "cpus", "services"),
+    [(2, (0, 1), (2, 3)), (3, (0, 1, 2), (3,)), (9, (0, 1, 2), (3,))],
+)
+def test_each_driver_has_a_cpu_as_far_as_there_are_any(
+    drivers: int, cpus: tuple[int, ...], services: tuple[int, ...]
+) -> None:
+    """One CPU is for the servers, however many drivers there are."""
+    topology = Topology(1, 4, 4, drivers=drivers)
+    placed = placement.place(range(8), topology, has_services=True, in_driver=False)
+    assert (placed.driver, placed.services, placed.nodes) == (cpus, services, ((4, 5, 6, 7),))
+    assert placed.dedicated
+
+
 def test_an_in_process_backend_gets_exactly_the_cores_of_a_node() -> None:
     """In-process backends run on as many CPUs as a node's workers would."""
     placed = placement.place((0, 1, 2, 3), Topology(1, 2, 2), has_services=False, in_driver=True)

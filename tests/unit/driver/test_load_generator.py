@@ -88,6 +88,15 @@ def test_a_busy_submitter_and_its_lag_are_reported() -> None:
     assert [load in reason for reason in reasons] == [True]
 
 
+def test_the_load_of_several_submitters_is_that_of_each() -> None:
+    """Calls of 9 ms at 100 a second take 90 % of one driver's time, and 22 % of that of four."""
+    t0 = np.arange(1, 2_001) / 100
+    shared = journal(t0, t0, t0 + 9e-3)
+    uniform = Paced(2_000, 100.0, "uniform")
+    assert ["90% busy" in f.reason for f in generator_check(shared, uniform)] == [True]
+    assert generator_check(shared, uniform, drivers=4) == []
+
+
 def test_gaps_that_are_not_exponential_are_reported() -> None:
     """Uniform gaps fail the test of a Poisson plan, and pass the test of a uniform plan."""
     even = sends(np.arange(1, 2_001) / 100, 1e-5)

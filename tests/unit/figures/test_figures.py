@@ -159,6 +159,13 @@ def test_points_under_a_quota_are_hollow() -> None:
     assert topology_names(tables["trial"]).iloc[0] == "1 node of 0.5 CPUs, 1 core, 1 worker"
 
 
+def test_the_name_of_a_topology_has_its_drivers_if_there_are_several() -> None:
+    """One driver is the rule, and is not named."""
+    trials = campaign(SMOKE)["trial"]
+    assert topology_names(trials).iloc[0] == "1 core, 1 worker"
+    assert topology_names(trials.assign(drivers=3)).iloc[0] == "1 core, 1 worker, 3 drivers"
+
+
 def test_oversubscribed_points_are_hollow() -> None:
     """Points that need more cores than the machine has are hollow, and the caption explains it."""
     data = FIGURES["scaling"].data(campaign(replace(SMOKE, cores=(1, 2, 4))))

@@ -120,11 +120,15 @@ def test_a_task_whose_record_may_be_missing_is_not_lost() -> None:
     assert known.outcome.tolist() == ["ok", "unknown", "partial", "failed", "wrong-answer"]
 
 
-def test_the_ceiling_of_a_driver_is_that_of_its_submit_calls() -> None:
-    """Calls of 1 us and 3 us: 500,000 in a second; a call that did not return has no duration."""
+def test_the_ceiling_of_the_drivers_is_that_of_their_submit_calls() -> None:
+    """Calls of 1 us and 3 us: 500,000 in a second; a call that did not return has no duration.
+
+    Three drivers submit three times as many.
+    """
     sent = pd.DataFrame({"t1_ns": [0, 10_000, 20_000], "t2_ns": [1_000, 13_000, None]})
-    assert ceiling_per_s(sent) == pytest.approx(500_000.0)
-    assert ceiling_per_s(sent.iloc[2:]) is None
+    assert ceiling_per_s(sent, 1) == pytest.approx(500_000.0)
+    assert ceiling_per_s(sent, 3) == pytest.approx(1_500_000.0)
+    assert ceiling_per_s(sent.iloc[2:], 1) is None
 
 
 def test_negative_durations_counts_only_impossible_ones() -> None:
