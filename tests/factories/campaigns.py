@@ -45,6 +45,7 @@ SHARED: Mapping[str, Any] = {
     "campaign_id": SYNTHETIC,
     "provider": "local",
     "nodes": 1,
+    "drivers": 1,
     "placement": "shared",
     "runs_tasks": 1,
     "fingerprint_id": "f" * 16,

@@ -129,7 +129,7 @@ def test_a_start_before_its_submit_call_is_compared_with_its_bound(
 
 def test_a_count_of_several_instants_is_no_sample() -> None:
     """One node has not answered, or late."""
-    offering: Any = SimpleNamespace(accepted=5)
+    offering: Any = SimpleNamespace(n_accepted=5)
     for is_current, values in ((True, [3]), (False, [])):
         finished: Any = SimpleNamespace(count=lambda: 2, is_current=is_current)
         assert [sample.value for sample in in_system.samples(finished, offering)] == values

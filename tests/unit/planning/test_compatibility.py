@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from lab.core.faults import FaultKind, of_kind
-from lab.core.model import Burst, Serializer, Service, Topology, TrialSpec
+from lab.core.model import (
+    Arrival,
+    Burst,
+    Paced,
+    RoundTrip,
+    Serializer,
+    Service,
+    Topology,
+    TrialSpec,
+)
 from lab.core.preflight import FUNCTION, PreflightResult
 from lab.planning import registry
 from lab.planning.compatibility import unsupported_reason
@@ -107,3 +116,31 @@ def test_the_loss_of_a_host_needs_workers_on_another_one() -> None:
     assert reason("celery", 2) is None
     why = "The system executes tasks in the driver: there is no worker for the fault."
     assert reason("thread-pool", 1) == why
+
+
+@pytest.mark.parametrize(
+    ("label", "arrival", "reason"),
+    [
+        ("celery[prefork]", Burst(9), None),
+        ("celery[prefork]", Paced(9, 10.0), None),
+        ("celery[prefork+results]", RoundTrip(9), "not arrival round-trip"),
+        ("thread-pool", Burst(9), "two drivers would be two systems"),
+    ],
+)
+def test_several_drivers_are_for_tasks_that_a_driver_only_submits(
+    label: str, arrival: Arrival, reason: str | None
+) -> None:
+    """Other systems and arrivals are skipped, each with its reason; with one driver, they run."""
+    spec = spec_of(label, arrival=arrival, topology=Topology(1, 1, 1, drivers=2))
+    why = unsupported_reason(spec, frozenset(Service))
+    assert (reason or "") in (why or "")
+    assert (why is None) is (reason is None)
+    assert unsupported_reason(replace(spec, topology=Topology(1, 1, 1)), frozenset(Service)) is None
+
+
+def test_a_fault_needs_one_driver() -> None:
+    """The first driver alone follows what becomes of each task."""
+    spec = spec_of("celery[prefork]", topology=Topology(1, 1, 1, drivers=2))
+    fault = of_kind(FaultKind.NONE)
+    reason = unsupported_reason(replace(spec, fault=fault), frozenset(Service))
+    assert reason == "A fault needs one driver, whose tasks it follows."

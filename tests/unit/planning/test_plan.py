@@ -232,20 +232,6 @@ def test_a_quota_is_only_for_backends_with_worker_processes() -> None:
     assert all("must not have a CPU quota" in skip.reason for skip in plan.skips)
 
 
-def test_several_drivers_are_for_tasks_that_the_driver_only_submits() -> None:
-    """Other systems and arrivals are skipped, each with its reason."""
-    cases = (Case("noop", Burst(9)), Case("noop", Paced(9, 10.0)), Case("noop", RoundTrip(3)))
-    plan = make_plan(replace(SELECTION, cases=cases, cores=(1,), nodes=(1,), drivers=2))
-    assert {(spec.backend, spec.arrival.kind) for spec in plan.trials} == {
-        ("celery", "burst"),
-        ("celery", "paced"),
-    }
-    assert {spec.topology.drivers for spec in plan.trials} == {2}
-    reasons = {(skip.spec.backend, skip.spec.arrival.kind): skip.reason for skip in plan.skips}
-    assert "not arrival round-trip" in reasons["celery", "round-trip"]
-    assert "two drivers would be two systems" in reasons["thread-pool", "burst"]
-
-
 def test_an_id_is_a_pure_function_of_the_fields() -> None:
     """Equal specs have equal ids, and every field counts."""
     spec = make_plan(SELECTION).trials[0]
