@@ -41,11 +41,9 @@ BLANK = TrialRow(
     **{n: {int: 0, str: "", float: 0.0}.get(hint) for n, hint in hints_of("trial").items()}  # type: ignore[arg-type]
 )
 SHARED: Mapping[str, Any] = {
-    "attempt": 1,
+    **dict.fromkeys(("attempt", "nodes", "drivers"), 1),
     "campaign_id": SYNTHETIC,
     "provider": "local",
-    "nodes": 1,
-    "drivers": 1,
     "placement": "shared",
     "runs_tasks": 1,
     "fingerprint_id": "f" * 16,
