@@ -53,11 +53,13 @@ def measure(options: argparse.Namespace) -> tuple[int, Path | None]:
     slowdown = _warn(options)
     if options.dry_run:
         show_plan(campaign.plan, campaign.sweep, is_longest=bool(campaign.precision))
-        return ExitCode.FINE, None
-    if not campaign.plan.trials:
+    elif not campaign.plan.trials:
         for line in skip_lines(skips_of(campaign.plan), progress_console.width):
             say(line)
+    if not campaign.plan.trials:
         raise NothingSelectedError("Nothing to run: all configurations are skipped.")
+    if options.dry_run:
+        return ExitCode.FINE, None
     # Before the folder exists: an image that cannot be built must leave no empty run.
     choice.prepare(campaign.plan.trials, say)
     choice.prepare_environments(campaign.plan.trials, say)

@@ -46,7 +46,9 @@ def data(tables: Tables) -> pd.DataFrame:
 
 
 def _placed(rows: pd.DataFrame, tables: Tables) -> pd.DataFrame:
-    growing = estimates(tables, "overloaded")[[*CELL, "estimate"]]
+    # A backlog also grows where no trial counts, and the wait of such a cell is shown.
+    growing = pd.concat(estimates(tables, "overloaded", kind) for kind in ("", Flag.DISTURBED))
+    growing = growing[[*CELL, "estimate"]]
     rows = rows.merge(growing.rename(columns={"estimate": "overloaded"}), on=CELL, how="left")
     gaps = rows["interarrival"].fillna("").astype("str")
     return rows.assign(

@@ -89,7 +89,10 @@ def _reasons(
     yield from _reasons_of_environment(chosen.backend, spec.environment)
     lacking = " and ".join(sorted(set(services_of(chosen.backend, chosen.variant)) - offers))
     if lacking:
-        remedy = REMEDIES.get(lacking, "Try another.")
+        other = (
+            "Add --provider compose, which has it in a container." if is_on_host else "Try another."
+        )
+        remedy = REMEDIES.get(lacking, other)
         yield f"The system needs {lacking}, which provider {spec.provider} lacks. {remedy}"
     if spec.fault is not None:
         yield from _reasons_of_fault(chosen, spec, spec.fault.kind)

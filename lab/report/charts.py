@@ -104,12 +104,14 @@ def _wait(mean: Any, ids: Iterable[str]) -> dict[str, Any]:
     details.append(str(mean.method))
     if mean.overloaded:
         details.append(f"the backlog grew in {percent(mean.overloaded)} of the trials")
+    if ids := " ".join(ids):
+        details.append(f"trials {ids}")
     return {
         "label": mean.label,
         "rate": float(mean.rate_hz),
         "value": float(mean.y),
         "interval": interval,
-        "details": [*details, f"trials {' '.join(ids)}"],
+        "details": details,
         "isOverloaded": bool(mean.overloaded),
         "isDisturbed": is_disturbed,
     }

@@ -19,6 +19,8 @@ SINGLE = ("--provider", "--quota", "--task", "--args")
 FLAGS = ("--no-references", "--allow-errors")
 # Stands for any task in the command of a question, so the user's function replaces it.
 ANY_TASK = " --workload noop"
+# The experiment has workloads of its own; a fault alone is one of the user's function.
+EXPERIMENT, FAULT = " --experiment faults", " --fault worker-kill"
 # The answer about scaling needs several sizes, so it has a choice of its own.
 SIZES = ("--cores", "--nodes", "--workers")
 
@@ -33,7 +35,8 @@ def command_of(question: Question, command: str) -> str:
     if not question.command:
         return ""
     typed = vars(_parsed(command))
-    typed["backend"] = [label for label in typed["backend"] or () if _can(label, question.needs)]
+    labels = [_able(label, question.needs) for label in typed["backend"] or ()]
+    typed["backend"] = [*dict.fromkeys(filter(None, labels))]
     selected = []
     for option in (*REPEATED, *SINGLE, *(() if question.has_sizes else SIZES)):
         # The command of a question about one system, or one provider, names it.
@@ -41,7 +44,9 @@ def command_of(question: Question, command: str) -> str:
             values = typed[_name(option)] or []
             selected += [word for value in values for word in (option, value)]
     selected += [flag for flag in FLAGS if typed[_name(flag)]]
-    words = question.command.replace(ANY_TASK, "") if typed["task"] else question.command
+    words = question.command
+    if typed["task"]:
+        words = words.replace(ANY_TASK, "").replace(EXPERIMENT, FAULT)
     return f"{words} {shlex.join(selected)}".rstrip()
 
 
@@ -49,13 +54,19 @@ def _name(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
-def _can(label: str, needs: frozenset[Capability]) -> bool:
-    """Return whether a system promises any of the capabilities, or none is needed."""
+def _able(label: str, needs: frozenset[Capability]) -> str:
+    """Return the label, or that of another variant, which promises any of `needs`; empty: none.
+
+    A system may return results, and so join groups, in a variant that is not its first.
+    """
     try:
         chosen = registry.select(label) if needs else None
     except UsageError:  # the system of a package that this machine lacks
-        return False
-    return chosen is None or bool(capabilities(chosen.backend, chosen.variant) & needs)
+        return ""
+    if chosen is None or capabilities(chosen.backend, chosen.variant) & needs:
+        return label
+    others = (each.name for each in chosen.backend.variants if each.capabilities & needs)
+    return next((f"{chosen.name}[{name}]" for name in others), "")
 
 
 def _parsed(command: str) -> argparse.Namespace:

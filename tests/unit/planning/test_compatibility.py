@@ -144,3 +144,14 @@ def test_a_fault_needs_one_driver() -> None:
     fault = of_kind(FaultKind.NONE)
     reason = unsupported_reason(replace(spec, fault=fault), frozenset(Service))
     assert reason == "A fault needs one driver, whose tasks it follows."
+
+
+@pytest.mark.parametrize(("provider", "is_on_host"), [("local", True), ("swarm", False)])
+def test_a_server_that_a_provider_lacks_is_one_of_containers(
+    provider: str, *, is_on_host: bool
+) -> None:
+    """The reason has the option that runs it; another kind of machine has no such option."""
+    spec = spec_of("celery[prefork+rabbitmq]", provider=provider)
+    why = str(unsupported_reason(spec, OFFERS, is_on_host=is_on_host))
+    assert why.startswith(f"The system needs rabbitmq, which provider {provider} lacks. ")
+    assert ("Add --provider compose" in why) == is_on_host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from lab.analysis.queries import trial_values
@@ -12,6 +13,7 @@ from lab.report.charts import chart_data
 from lab.report.first_screen import first_screen
 from lab.report.lost_tasks import lost_tasks
 from tests.factories.campaigns import WIDE, campaign
+from tests.factories.disturbed import with_disturbed
 from tests.factories.faults import with_faults
 
 
@@ -46,6 +48,19 @@ def test_the_waits_have_a_point_for_each_rate(tables: Tables) -> None:
     ids = point["details"][-1].removeprefix("trials ").split()
     values = trial_values(tables, "queue_latency_s_p99")
     assert set(ids) == set(values.loc[values["label"] == point["label"], "trial_id"])
+
+
+def test_a_disturbed_wait_says_that_its_backlog_grew(tables: Tables) -> None:
+    """Otherwise, the wait of a queue that grows looks like one of a busy machine."""
+    label = next(name for name in tables["trial"]["label"] if name.startswith("asyncio["))
+    changed = with_disturbed(tables, label)
+    rows = changed["estimate"]
+    waits = rows[(rows["label"] == label) & (rows["metric"] == "queue_latency_s_p99")]
+    growth = waits.assign(metric="overloaded", estimate=1.0)
+    changed["estimate"] = pd.concat([rows[rows["metric"] != "overloaded"], growth])
+    (point,) = (p for p in chart_data(changed, [])["waits"]["points"] if p["label"] == label)
+    assert (point["isDisturbed"], point["isOverloaded"]) == (True, True)
+    assert "the backlog grew in 100 % of the trials" in point["details"]
 
 
 def test_the_chart_of_a_fault_has_the_share_of_lost_tasks(synthetic: Tables) -> None:

@@ -21,9 +21,9 @@ RQ, CELERY = "--backend rq", "--backend 'celery[threads]@safe'"
         ("memory", f" {RQ} {CELERY} --provider local --cores 2"),
         # A sweep over cores is not possible with the one number that was typed.
         ("scaling", f" {RQ} {CELERY} --provider local"),
-        # Celery has a scheduler in `celery-beat`, and chords in its variants with results.
+        # Celery has a scheduler in `celery-beat`, and chords in a variant with results.
         ("schedule", f" {RQ} --provider local --cores 2"),
-        ("fan-out", f" {RQ} --provider local --cores 2"),
+        ("fan-out", f" {RQ} --backend 'celery[prefork+results]' --provider local --cores 2"),
         # Its own command selects the system and the provider.
         ("crontab", " --cores 2"),
         ("free-threads", " --provider local --cores 2"),
@@ -43,6 +43,13 @@ def test_a_command_repeats_the_function_of_the_user(name: str) -> None:
     options = parse(words)
     assert (options.task, options.args, options.allow_errors) == ("shop:resize", '["a b"]', True)
     assert "noop" not in words
+
+
+def test_the_function_of_the_user_runs_under_a_fault() -> None:
+    """The experiment `faults` has workloads of its own, in which the function is not."""
+    command = command_of(BY_NAME["faults"], "bench --task shop:resize -b rq")
+    options = parse(shlex.split(command)[1:])
+    assert (options.fault, options.experiment, options.workload) == (["worker-kill"], None, None)
 
 
 def test_a_system_that_cannot_answer_is_left_out() -> None:
