@@ -96,8 +96,8 @@ def _sample(tables: Tables) -> str:
     size = int(hit.groupby(["label", "provider", "fault"])["n_sent"].sum().median())
     bound = percent(proportion(0, size).high or 0.0)
     return (
-        f"Half of the signs are of {plural(size, 'task')} or more: 0 of {size:,} is at most "
-        f"{bound}."
+        f"Half of the signs stand for {size:,} tasks or more. If none of {size:,} is lost, the "
+        f"true share is at most {bound}."
     )
 
 

@@ -141,8 +141,8 @@ def _replaced(trials: pd.DataFrame) -> str:
     n, harmed = int(replaced["n_sent"].sum()), int(replaced[columns].fillna(0).sum().sum())
     unknown = int(replaced[UNKNOWN.count].fillna(0).sum())
     return (
-        f"In no square: {plural(len(replaced), 'attempt')} that a later one at the same trial "
-        f"replaces, with {plural(n, 'task')}, {harmed:,} of them harmed and {unknown:,} unknown."
+        f"The squares leave out {plural(len(replaced), 'attempt')} at a trial that was repeated: "
+        f"of {plural(n, 'task')} there, {harmed:,} were harmed and {unknown:,} are unknown."
     )
 
 

@@ -45,7 +45,7 @@ def test_a_row_has_the_results_of_both_providers() -> None:
     assert (
         "Under faults, 1 of 1 system lost tasks or ran them twice: 1 lost tasks silently." in text
     )
-    assert "Half of the signs are of 428 tasks or more" in text
+    assert "Half of the signs stand for 428 tasks or more" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows == [
         "| system | server | survived | `none` | `child-kill` | `worker-kill` | `broker-kill` |",

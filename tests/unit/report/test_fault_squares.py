@@ -102,8 +102,8 @@ def test_a_later_attempt_at_a_trial_replaces_a_failed_one() -> None:
     (square,) = table.systems[0].squares
     assert (square.text, square.count, [*square.trials]) == ("ok", "0 of 214", [later.trial_id])
     assert table.replaced == (
-        "In no square: 1 attempt that a later one at the same trial replaces, with 214 tasks, "
-        "4 of them harmed and 0 unknown."
+        "The squares leave out 1 attempt at a trial that was repeated: of 214 tasks there, "
+        "4 were harmed and 0 are unknown."
     )
     assert table.replaced in render(both, dict.fromkeys(FIGURES.values()))
     strip = lost_tasks(both)
