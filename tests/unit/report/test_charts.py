@@ -57,7 +57,8 @@ def test_a_disturbed_wait_says_that_its_backlog_grew(tables: Tables) -> None:
     rows = changed["estimate"]
     waits = rows[(rows["label"] == label) & (rows["metric"] == "queue_latency_s_p99")]
     growth = waits.assign(metric="overloaded", estimate=1.0)
-    changed["estimate"] = pd.concat([rows[rows["metric"] != "overloaded"], growth])
+    estimates = pd.concat([rows[rows["metric"] != "overloaded"], growth])
+    changed = {**changed, "estimate": estimates}
     (point,) = (p for p in chart_data(changed, [])["waits"]["points"] if p["label"] == label)
     assert (point["isDisturbed"], point["isOverloaded"]) == (True, True)
     assert "the backlog grew in 100 % of the trials" in point["details"]
