@@ -124,3 +124,12 @@ def test_options_that_would_be_ignored_are_refused(
     text = " ".join(shown.stderr.split())
     assert message in text
     assert "as requested" not in text
+
+
+def test_a_plan_without_a_trial_has_the_reason_and_an_exit_code(run_cli: RunCli) -> None:
+    """The dry run ends as the run would."""
+    words = ("bench", "-b", "celery[prefork+rabbitmq]@safe", "--no-references")
+    shown = run_cli(*words, "--provider", "local", "--dry-run")
+    assert shown.returncode == ExitCode.NOTHING_SELECTED
+    assert "Add --provider compose" in " ".join(shown.stdout.split())
+    assert "Nothing to run" in shown.stderr

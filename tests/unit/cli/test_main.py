@@ -164,15 +164,6 @@ def test_cores_and_blocks_of_the_command_line_apply_to_every_case(
     assert shown.stdout.splitlines()[-1].startswith(f"{trials}, ")
 
 
-def test_a_plan_without_a_trial_has_the_reason_and_an_exit_code(run_cli: RunCli) -> None:
-    """The dry run ends as the run would."""
-    words = ("bench", "-b", "celery[prefork+rabbitmq]@safe", "--no-references")
-    shown = run_cli(*words, "--provider", "local", "--dry-run")
-    assert shown.returncode == 3
-    assert "Add --provider compose" in " ".join(shown.stdout.split())
-    assert "Nothing to run" in shown.stderr
-
-
 def test_lists_are_data_on_standard_output(run_cli: RunCli) -> None:
     """`lab list` names every backend and workload, without colour when piped."""
     shown = run_cli("list")
