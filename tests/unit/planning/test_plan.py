@@ -12,13 +12,11 @@ from lab.analysis.statistics import sample_floor
 from lab.campaign.estimate import (
     IN_PROCESS_S,
     WITH_CLUSTER_S,
-    estimate_s,
-    slowdown_by,
     total_s,
 )
 from lab.cli.parser import parse
 from lab.cli.selection import select
-from lab.core.model import Burst, Idle, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
+from lab.core.model import Burst, Paced, Periodic, RoundTrip, Service, Topology, TrialSpec
 from lab.core.serialization import spec_from_json, spec_to_json
 from lab.planning import registry
 from lab.planning.plan import Selection, make_plan
@@ -255,34 +253,3 @@ def test_specs_survive_json() -> None:
         replace(SELECTION, cases=(*SELECTION.cases, Case("noop", RoundTrip(3))))
     ).trials:
         assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
-
-
-def test_the_estimate_uses_what_past_trials_took() -> None:
-    """A label follows its own trials, and one without any the work of all others."""
-    trials = make_plan(SELECTION).trials
-    of_one = [spec for spec in trials if spec.label == trials[0].label]
-    others = [spec for spec in trials if spec.label != trials[0].label]
-    slow = [(spec, estimate_s(spec, 3.0)) for spec in of_one] * 500
-    assert total_s(trials, slow) == pytest.approx(
-        sum(estimate_s(spec, 3.0) for spec in trials), rel=0.02
-    )
-    known = [*slow, *[(spec, estimate_s(spec)) for spec in others] * 500]
-    assert total_s(others, known) == pytest.approx(total_s(others), rel=0.02)
-
-
-def test_one_slow_trial_does_not_multiply_the_estimate() -> None:
-    """The first trial also reads programs from the disk, for example."""
-    trials = make_plan(SELECTION).trials
-    first = (trials[0], 3 * estimate_s(trials[0]))
-    assert 1 < total_s(trials, [first]) / total_s(trials) < 2.5
-
-
-def test_a_busy_machine_slows_work_and_no_wait() -> None:
-    """Before the first trial, the load that was measured is all that is known."""
-    assert [slowdown_by(share) for share in (0.0, 0.5, 1.0)] == [1, 2, 4]
-    burst, idle = (
-        make_plan(replace(SELECTION, cases=(Case("noop", arrival),))).trials
-        for arrival in (Burst(1_000), Idle(100.0))
-    )
-    assert total_s(burst, slowdown=2.0) == pytest.approx(2 * total_s(burst))
-    assert total_s(idle) + 100.0 > total_s(idle, slowdown=2.0) > total_s(idle) > 100.0

@@ -80,10 +80,12 @@ def test_waiting_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_termination_reaches_each_worker_once_and_each_may_finish() -> None:
     """A second signal would end the tasks of some workers at once."""
+    # Not `signal.pause`: a signal just before it is handled after it, and so never.
     program = (
         "import os, signal, sys, time\n"
         "def end(*_): os.write(1, b'terminated\\n'); time.sleep(float(sys.argv[1])); sys.exit()\n"
-        "signal.signal(signal.SIGTERM, end); os.write(1, b'ready\\n'); signal.pause()"
+        "signal.signal(signal.SIGTERM, end); os.write(1, b'ready\\n')\n"
+        "while True: time.sleep(0.05)"
     )
     commands = [([sys.executable, "-c", program, wait], 1) for wait in ("0", "0.5")]
     started = node(*commands)
