@@ -55,7 +55,8 @@ class DjangoTasks(ProjectBackend):
 
     A result can be refreshed, but no call waits for one. The framework has no retries, and a worker
     of the database marks a row as running before it runs the task: nothing runs that row again if
-    the worker dies. Only the database back end orders tasks by priority.
+    the worker dies. Only the database back end takes a priority: that of RQ refuses one with
+    InvalidTaskError (0.12.0), although its README describes the highest.
     """
 
     family = "django-tasks"
