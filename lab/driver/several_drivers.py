@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -113,7 +114,11 @@ class _Other:
     def start(self) -> None:
         """Start the process."""
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
+        # That of this process, to which its provider gave the fixed list and the trial's setup.
+        environment = dict(os.environ)
+        self._process = subprocess.Popen(
+            self._command, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
 
     def order(self, phase: Phase, first_row: int, rows: Sequence[int]) -> None:
         """Let it offer the tasks of its rows in the journal."""

@@ -29,7 +29,7 @@ def test_each_number_has_a_range_and_the_help_shows_it(run_cli: RunCli) -> None:
     """Help texts and checks use the same table, `lab.planning.ranges`."""
     assert set(NUMBERS) == {
         *("--rate", "--tasks", "--seconds", "--occurrences", "--cores", "--nodes", "--workers"),
-        *("--quota", "--blocks", "--precision", "--seed"),
+        *("--quota", "--drivers", "--blocks", "--precision", "--seed"),
     }
     shown = " ".join(run_cli("bench", "--help").stdout.split())
     for name, kind in NUMBERS.items():
