@@ -48,7 +48,7 @@ def test_list_shows_the_backend(installed: dict[str, str]) -> None:
     """Its variants, contracts and profiles are in the list."""
     shown = python(installed, "-m", "lab.cli", "list")
     assert shown.returncode == 0, shown.stderr
-    rows = re.findall(r"our-huey\[(\w+)\]\W+at-most-once\W+@tuned: ", shown.stdout)
+    rows = re.findall(r"our-huey\[(\w+)\]\W+at-most-once job queue; @tuned: ", shown.stdout)
     assert rows == ["thread", "process"]
 
 
