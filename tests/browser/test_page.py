@@ -97,6 +97,8 @@ def test_filters_are_in_the_address(open_page: Open) -> None:
     page.get_by_label("scale").select_option("linear")
     page.get_by_text("Sections", exact=True).click()
     page.get_by_role("link", name="Answers").click()
+    # The script writes the choices into the address after the browser has followed the link.
+    page.wait_for_function("location.hash.includes('scale')")
     address = fragment(page)
     assert address == "#answers&redis=yes&measure=wait&scale=linear"
     again = open_page(address)

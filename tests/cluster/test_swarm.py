@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,12 +28,18 @@ N_TASKS = 60
 
 
 @pytest.fixture(scope="module")
-def engines(containers: Images) -> Iterator[list[SwarmHost]]:
+def engines(
+    containers: Images, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[SwarmHost]]:
     """Run a swarm whose engines have all images, because a provider resolves all of them."""
     names = [image.name for image in containers.values()]
+    # One swarm at a time: the processes of pytest-xdist share the network of this machine.
+    lock = tmp_path_factory.getbasetemp().parent / "swarm.lock"
     # A short path, because it contains sockets.
-    with tempfile.TemporaryDirectory() as folder, swarm(Path(folder), names) as hosts:
-        yield hosts
+    with lock.open("w") as locked, tempfile.TemporaryDirectory() as folder:
+        fcntl.lockf(locked, fcntl.LOCK_EX)
+        with swarm(Path(folder), names) as hosts:
+            yield hosts
 
 
 @pytest.fixture
@@ -104,21 +111,26 @@ def test_what_a_killed_lab_leaves_is_removed_on_every_host(
 
 
 @pytest.mark.parametrize(
-    ("label", "nodes", "outcomes"),
+    ("label", "nodes", "size_us", "outcomes"),
     [
-        # It acknowledges a task before it runs.
-        ("celery[prefork]@default", 3, {"lost-silent"}),
+        # It acknowledges a task before it runs. At 10 a second, three nodes are always busy.
+        ("celery[prefork]@default", 3, 350_000, {"lost-silent"}),
         # Its horizon is longer than this drain, after which it still reports that the task runs.
-        ("rq[worker]@default", 2, {"unknown"}),
+        ("rq[worker]@default", 2, 100_000, {"unknown"}),
     ],
 )
 def test_a_lost_host_is_a_result_and_the_campaign_goes_on(
-    label: str, nodes: int, outcomes: set[str], hosts: list[SwarmHost], tmp_path: Path
+    label: str,
+    nodes: int,
+    size_us: int,
+    outcomes: set[str],
+    hosts: list[SwarmHost],
+    tmp_path: Path,
 ) -> None:
     """Its tasks have the outcome that the system gives them, and the other hosts go on."""
     fault = of_kind(FaultKind.HOST_LOSS)
     paced, topology = faults.fitted(Paced(1, 10.0), fault), Topology(nodes, 1, 1)
-    spec = spec_of(label, "io", paced, topology, 100_000, provider="swarm", fault=fault)
+    spec = spec_of(label, "io", paced, topology, size_us, provider="swarm", fault=fault)
     result = run(tmp_path, spec)
     row, (hit,) = result.row, result.tables["fault"].itertuples()
     assert (row.status, hit.status, row.n_hits) == ("ok", "hit", 1), (row.reason, hit.reason)
