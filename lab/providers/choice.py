@@ -39,11 +39,11 @@ def prepare(specs: Collection[TrialSpec], progress: Callable[[str], None]) -> No
         ClusterError: An image can neither be built nor pulled, or a host of the swarm is not
             usable; the message has the next step.
     """
-    providers = {spec.provider for spec in specs}
-    services = {service for spec in specs for service in _services(spec)}
-    if {CONTAINERS, SWARM} & providers:
+    in_containers = [spec for spec in specs if spec.provider in (CONTAINERS, SWARM)]
+    services = {service for spec in in_containers for service in _services(spec)}
+    if in_containers:
         images.build(progress, services)
-    if SWARM in providers:
+    if any(spec.provider == SWARM for spec in in_containers):
         swarm_images.bring(progress, services)
 
 

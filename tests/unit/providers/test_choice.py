@@ -46,6 +46,9 @@ def test_a_run_prepares_the_images_of_its_servers(monkeypatch: pytest.MonkeyPatc
     choice.prepare(specs, lambda _: None)
     choice.prepare([spec_of("celery[prefork]")], lambda _: None)
     assert built == [{Service.REDIS, Service.RABBITMQ, Service.DASK_SCHEDULER}]
+    # Some claims need containers, and the others processes.
+    choice.prepare([spec_of("celery[prefork]"), spec_of("raw-amqp", provider="compose")], print)
+    assert built[1:] == [{Service.RABBITMQ}]
 
 
 def test_the_help_explains_each_provider(run_cli: RunCli) -> None:
