@@ -11,6 +11,7 @@ from lab.core.defects import contained
 from lab.core.errors import ResultsError
 from lab.core.model import Status
 from lab.planning.commands import with_function
+from lab.planning.plan import Plan
 from lab.results import lock
 from lab.results.store import Store
 
@@ -61,12 +62,12 @@ def unfinished(store: Store) -> str:
     except ResultsError:
         return ""
     if lock.is_locked(store.folder):
-        return f"{progress(store)} had ended when {_running(store)}"
+        return f"{progress(store, plan)} had ended when {_running(store)}"
     trials = store.read("trial")
     done = set(trials.loc[trials["status"] != Status.INTERRUPTED, "trial_id"])
     if all(spec.id in done for spec in plan.trials):
         return ""
-    return f"{progress(store)} had ended when {stopped(store)}"
+    return f"{progress(store, plan)} had ended when {stopped(store)}"
 
 
 def _running(store: Store) -> str:
@@ -77,12 +78,11 @@ def _running(store: Store) -> str:
     )
 
 
-def progress(store: Store) -> str:
+def progress(store: Store, plan: Plan) -> str:
     """Count the trials that ended, and those of the plan: ``52 of 104 trials``."""
     trials = store.read("trial")
     ended = trials["status"].isin([Status.OK, Status.FAILED, Status.TIMEOUT])
-    n_planned = len(parsed(store.folder).plan.trials)
-    return f"{trials.loc[ended, 'trial_id'].nunique()} of {n_planned} trials"
+    return f"{trials.loc[ended, 'trial_id'].nunique()} of {len(plan.trials)} trials"
 
 
 def stopped(store: Store, figures: str = "") -> str:
@@ -107,6 +107,6 @@ def write_unfinished(store: Store, when: str) -> str:
     from lab.report.page import write
     from lab.report.run_tables import RunTables
 
-    count = progress(store)
+    count = progress(store, parsed(store.folder).plan)
     page = write(RunTables(store.folder), f"{count} had ended when {when}", is_drawn=False)
     return f"Report page, {count}: {page}"
